@@ -1,0 +1,1 @@
+"""Plain Python, no Prefect: nodes, workloads, plans, records, locks, and adapters to Kubernetes, SSH, power, backups."""

@@ -1,0 +1,1 @@
+"""One file per procedure; each reads like the runbook, top to bottom."""
