@@ -1,0 +1,74 @@
+"""What a procedure is going to do, before it does it: the plan, as people, scripts and flows see it.
+
+A plan is made by one pure function per procedure from an observation, and is the contract of ``downtime plan
+--output json``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.gate import Verdict
+from cluster.options import Procedure
+
+NodeKind = Literal["control-plane", "system", "gpu-worker", "cpu-worker"]
+WorkloadKind = Literal["training", "interactive", "inference", "distributed", "unknown"]
+Fate = Literal["moves", "waits", "needs-approval", "lost", "stays"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Finding(_Model):
+    """Something that speaks against going on (a blocker), or that a person should know (a warning)."""
+
+    code: str = Field(description="Stable kebab-case word, for scripts.")
+    message: str = Field(description="One sentence: what was found.")
+    remedy: str = Field(description="What to do about it.")
+
+
+class PlannedStep(_Model):
+    """One step of the plan."""
+
+    name: str = Field(description="The step's name, the same as in the record and in the Prefect graph.")
+    summary: str = Field(description="What it does, for a person.")
+    changes: tuple[str, ...] = Field(default=(), description="What it changes; empty: it only looks.")
+
+
+class Workload(_Model):
+    """What a researcher submitted, with its pods on the node."""
+
+    name: str
+    namespace: str
+    project: str = ""
+    owner: str = Field(default="", description="The researcher, as the workload's annotations or labels name them.")
+    kind: WorkloadKind
+    pods: tuple[str, ...] = Field(description="Names of its pods on this node.")
+    gpus: float = Field(default=0, description="GPUs that its pods on this node ask for.")
+    controller: str = Field(default="", description="Kind and name of the topmost owner; empty: a bare pod.")
+    fate: Fate
+
+    @property
+    def key(self) -> str:
+        """What makes it the same workload in two observations."""
+        return f"{self.namespace}/{self.controller or 'Pod'}/{self.name}"
+
+
+class Plan(_Model):
+    """The plan of one procedure for one node: steps that are left, what blocks, what to know."""
+
+    procedure: Procedure
+    node: str
+    cluster: str = Field(description="Address of the API server.")
+    roles: tuple[str, ...] = ()
+    kind: NodeKind = "cpu-worker"
+    feasible: bool
+    steps: tuple[PlannedStep, ...] = ()
+    blockers: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    recovery: Verdict | None = None
+    continued: bool = Field(default=False, description="The node is in downtime already: these are the steps left.")
