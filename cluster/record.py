@@ -1,0 +1,196 @@
+"""The record of a node's downtime: what was found, what was changed, how far it got. Pure data and transitions.
+
+The record is the truth about a downtime: any process that holds the lock can go on from it alone. Every function
+here returns a new record; :mod:`cluster.records` puts it into the cluster.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cluster.errors import Blocked
+from cluster.gate import Verdict
+from cluster.options import Procedure
+from cluster.plan import Workload
+
+SCHEMA = 1
+# A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
+TIMELINE_LENGTH = 200
+
+Phase = Literal[
+    "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
+]
+Subject = Literal["interactive", "tolerating", "return"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Found(_Model):
+    """The node as it was found, before anything was changed."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    taints: tuple[dict[str, Any], ...] = ()
+    unschedulable: bool = False
+    boot_id: str = ""
+    machine_id: str = ""
+    gpus: dict[str, int] = Field(default={}, description="Allocatable GPU resources.")
+    service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
+
+
+class Change(_Model):
+    """One thing that this product changed."""
+
+    what: str
+    value: str = ""
+    state: Literal["intended", "made", "undone"]
+    at: datetime
+
+
+class StepState(_Model):
+    """How far one step got."""
+
+    state: Literal["intended", "asked", "done"]
+    at: datetime
+    proof: str = ""
+
+
+class Approval(_Model):
+    """What a person answered, and to what exactly."""
+
+    subject: Subject
+    digest: str
+    items: tuple[str, ...] = ()
+    answer: str
+    who: str
+    at: datetime
+
+
+class Moment(_Model):
+    """One line of the timeline."""
+
+    at: datetime
+    text: str
+
+
+class Record(_Model):
+    """One downtime of one node."""
+
+    format: int = Field(default=SCHEMA, alias="schema")
+    id: str
+    epoch: int
+    procedure: Procedure
+    node: str
+    node_uid: str
+    phase: Phase = "admitted"
+    reason: str = ""
+    who: str
+    opened: datetime
+    updated: datetime
+    options: dict[str, Any] = {}
+    flow_run: str = ""
+    found: Found
+    gate: Verdict | None = None
+    approvals: tuple[Approval, ...] = ()
+    changes: tuple[Change, ...] = ()
+    steps: dict[str, StepState] = {}
+    workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
+    timeline: tuple[Moment, ...] = ()
+
+    def done(self, step: str) -> bool:
+        """Whether this step is done (and must not be done again)."""
+        state = self.steps.get(step)
+        return state is not None and state.state == "done"
+
+    @property
+    def open(self) -> bool:
+        """Whether the node is in downtime."""
+        return self.phase != "closed"
+
+    def standing(self) -> tuple[str, ...]:
+        """What this product changed and did not undo."""
+        last: dict[str, Change] = {change.what: change for change in self.changes}
+        return tuple(
+            f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone"
+        )
+
+
+def step_is(record: Record, step: str, state: Literal["intended", "asked", "done"], proof: str = "") -> Record:
+    """The record with a step's state; said in the timeline as well."""
+    now = datetime.now(UTC)
+    steps = {**record.steps, step: StepState(state=state, at=now, proof=proof)}
+    return noted(record.model_copy(update={"steps": steps}), f"{step}: {state}{', ' + proof if proof else ''}")
+
+
+def change_is(record: Record, what: str, value: str, state: Literal["intended", "made", "undone"]) -> Record:
+    """The record with the newest state of one change."""
+    change = Change(what=what, value=value, state=state, at=datetime.now(UTC))
+    kept = tuple(one for one in record.changes if one.what != what)
+    return record.model_copy(update={"changes": (*kept, change)})
+
+
+def in_phase(record: Record, phase: Phase) -> Record:
+    """The record in another phase."""
+    return record if record.phase == phase else noted(record.model_copy(update={"phase": phase}), f"phase {phase}")
+
+
+def approved(record: Record, approval: Approval) -> Record:
+    """The record with a person's answer."""
+    text = f"{approval.who} answered {approval.answer} ({approval.subject}: {', '.join(approval.items) or 'all'})"
+    return noted(record.model_copy(update={"approvals": (*record.approvals, approval)}), text[:1000])
+
+
+def noted(record: Record, text: str) -> Record:
+    """The record with one more line in its timeline. A write repeated after a lost answer adds no second line."""
+    if record.timeline and record.timeline[-1].text == text:
+        return record
+    first, rest = record.timeline[:1], record.timeline[1:]
+    moment = Moment(at=datetime.now(UTC), text=text)
+    kept = (*first, *(*rest, moment)[-(TIMELINE_LENGTH - 1) :]) if first else (moment,)
+    return record.model_copy(update={"timeline": kept})
+
+
+def to_json(record: Record) -> str:
+    """The document as it lies in the ConfigMap."""
+    return record.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def from_json(text: str, where: str) -> Record:
+    """Read a document; ``where`` names it in messages.
+
+    Raises:
+        Blocked: it is of a newer schema, or damaged: nothing may be done on its ground.
+    """
+    import json
+
+    try:
+        document = json.loads(text)
+        schema = int(document.get("schema", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _damaged(where, "it is not a JSON object") from error
+    if schema > SCHEMA:
+        raise Blocked(
+            "record-newer",
+            f"The record {where} has schema {schema}; this version reads up to {SCHEMA}. Nothing was changed.",
+            "Use the version of downtime that wrote it, or a newer one.",
+        )
+    try:
+        return Record.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _damaged(where, f"{place}: {first['msg']}") from error
+
+
+def _damaged(where: str, why: str) -> Blocked:
+    return Blocked(
+        "record-damaged",
+        f"The record {where} cannot be read: {why}. Nothing was changed.",
+        "Look at it ('kubectl get configmap -n runai-downtime -o yaml') and at the node's taints and cordon; "
+        "mend it, or delete it once the node is as it should be.",
+    )
