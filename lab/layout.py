@@ -65,3 +65,13 @@ class Lab:
     def store(self) -> Path:
         """The backup store: a folder of backup sets."""
         return self.folder / "backups"
+
+    @property
+    def simulated(self) -> Path:
+        """The simulated hosts: one file each with its power state, boot id, keys and faults."""
+        return self.folder / "simulated"
+
+    @property
+    def power(self) -> Path:
+        """A program that powers this lab's machines: ``power NODE on|off|reset|status``."""
+        return self.folder / "power"

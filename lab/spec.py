@@ -1,0 +1,47 @@
+"""How a lab is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab.errors import LabError
+
+GPUS_PER_SIMULATED_NODE = 8
+GPUS_PER_HOST = 4
+SIMULATED_BY_DEFAULT = 3
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The size and flavour of a lab.
+
+    ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``systems`` is the number of simulated system
+    nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out Run:ai's own control plane.
+    """
+
+    name: str = "lab"
+    hosts: bool = True
+    control_planes: int = 1
+    workers: int = 2
+    systems: int = 1
+    simulated: int = 0
+    saas: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
+            raise LabError(f"{self.name!r} can't name a lab: use at most 20 of a-z, 0-9 and, inside, '-'")
+        if self.control_planes != 1:
+            raise LabError("only one control-plane node is possible for now (--control-planes 1)")
+        for number, least, what in (
+            (self.workers, 0, "--workers"),
+            (self.systems, 1, "--systems"),
+            (self.simulated, 0, "--simulated"),
+        ):
+            if number < least:
+                raise LabError(f"{what} {number}: at least {least}")
+
+    def record(self) -> dict[str, Any]:
+        """For the lab's state."""
+        return asdict(self)
