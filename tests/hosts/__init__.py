@@ -1,0 +1,1 @@
+"""Against kubeadm hosts that are reached over SSH and switched off and on."""

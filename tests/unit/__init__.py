@@ -1,0 +1,1 @@
+"""Pure functions and small files: no cluster, no network."""
