@@ -1,0 +1,158 @@
+"""Admission: of several nodes that want to go down in the same instant, only as many as the limits allow.
+
+The ConfigMap ``fleet`` names the nodes that are down or about to go down. A node is added in one compare-and-swap
+whose decision was made on exactly the content that is replaced: of two starts in the same instant the slower one
+meets a conflict, looks again, and then sees the faster one.
+
+An entry counts while its node has an open record, or a lock that is held (it is just being opened). What a crash
+left behind between admission and record is removed by the next admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cluster import names
+from cluster.api import Api, Object
+from cluster.api_errors import Conflict
+from cluster.errors import Blocked, Failed
+from cluster.lock import current_holder
+from cluster.options import Procedure
+from cluster.plan import Finding
+from cluster.records import Records
+
+_MAPS = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
+_PATH = f"{_MAPS}/{names.FLEET}"
+_ATTEMPTS = 50
+
+
+class Entry(BaseModel):
+    """A node that is admitted to be down."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record: str
+    procedure: Procedure
+    since: datetime
+
+
+class Fleet(BaseModel):
+    """All of them, by node name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    format: int = Field(default=1, alias="schema")
+    down: dict[str, Entry] = {}
+
+
+Judge = Callable[[frozenset[str]], list[Finding]]
+
+
+def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge) -> None:
+    """Admit a node, unless the judge objects.
+
+    Args:
+        judge: is given the names of the *other* nodes that are down by decision, observes the rest freshly, and says
+            what speaks against this node going down as well. Called anew after each lost race.
+
+    Raises:
+        Blocked: the first objection; nothing was changed.
+    """
+    for _ in range(_ATTEMPTS):
+        present = api.get(_PATH)
+        fleet = _pruned(api, _parse(present), node)
+        objections = judge(frozenset(fleet.down) - {node})
+        if objections:
+            first = objections[0]
+            raise Blocked(first.code, first.message, first.remedy)
+        own = fleet.down.get(node)
+        if own is not None and own.record == record and present is not None and fleet == _parse(present):
+            return
+        entry = Entry(record=record, procedure=procedure, since=datetime.now(UTC))
+        if _swap(api, present, fleet.model_copy(update={"down": {**fleet.down, node: entry}})):
+            return
+    raise _contended()
+
+
+def check_again(api: Api, node: str, judge: Judge) -> None:
+    """Ask the same question once more, before the machine goes down for good.
+
+    Raises:
+        Blocked: something speaks against it now.
+    """
+    objections = judge(frozenset(_pruned(api, _parse(api.get(_PATH)), node).down) - {node})
+    if objections:
+        raise Blocked(objections[0].code, objections[0].message, objections[0].remedy)
+
+
+def dismiss(api: Api, node: str, record: str) -> None:
+    """Take a node out of the fleet of those that are down, if this record put it there."""
+    for _ in range(_ATTEMPTS):
+        present = api.get(_PATH)
+        fleet = _parse(present)
+        own = fleet.down.get(node)
+        if own is None or own.record != record:
+            return
+        rest = {name: entry for name, entry in fleet.down.items() if name != node}
+        if _swap(api, present, fleet.model_copy(update={"down": rest})):
+            return
+    raise _contended()
+
+
+def down(api: Api) -> frozenset[str]:
+    """The nodes that are down by decision."""
+    return frozenset(_parse(api.get(_PATH)).down)
+
+
+def _pruned(api: Api, fleet: Fleet, asking: str) -> Fleet:
+    if not set(fleet.down) - {asking}:
+        return fleet
+    opened = {record.node: record.id for record in Records(api).all_open()}
+    kept = {
+        name: entry
+        for name, entry in fleet.down.items()
+        if name == asking or opened.get(name) == entry.record or current_holder(api, name)
+    }
+    return fleet.model_copy(update={"down": kept})
+
+
+def _swap(api: Api, present: Object | None, fleet: Fleet) -> bool:
+    body: Object = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": names.FLEET, "namespace": names.NAMESPACE},
+        "data": {"fleet": fleet.model_dump_json(by_alias=True)},
+    }
+    try:
+        if present is None:
+            api.create(_MAPS, body)
+        else:
+            body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+            api.replace(_PATH, body)
+    except Conflict:
+        return False
+    return True
+
+
+def _parse(present: Object | None) -> Fleet:
+    if present is None:
+        return Fleet()
+    try:
+        return Fleet.model_validate_json((present.get("data") or {}).get("fleet", "{}"))
+    except ValidationError as error:
+        raise Blocked(
+            "fleet-damaged",
+            f"ConfigMap {names.NAMESPACE}/{names.FLEET} cannot be read: {error.errors()[0]['msg']}. Nothing was changed.",
+            "Mend it, or delete it when no node is in downtime ('downtime status' shows which are).",
+        ) from error
+
+
+def _contended() -> Failed:
+    return Failed(
+        "contended",
+        "The list of nodes that are down is being written by others all the time",
+        "Wait a little, then run the same command again.",
+    )

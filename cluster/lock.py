@@ -1,0 +1,217 @@
+"""The lock of a node: who may act now. A Lease, held by a thread that renews it.
+
+Taken over only after it stood still for its whole duration on the taker's own monotonic clock: the clocks of two
+machines are never compared. ``leaseTransitions`` counts the holders and is the epoch that fences their writes.
+
+What cannot be fenced (SSH, power) runs inside :meth:`Lock.for_at_least`, which makes the lease itself longer than
+the command may take.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from cluster import names
+from cluster.api import Api, Object
+from cluster.api_errors import Conflict, NotFound
+from cluster.errors import Blocked, DowntimeError, LockLost
+from cluster.records import ensure_namespace
+from cluster.watching import until
+
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{names.NAMESPACE}/leases"
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Lock:
+    """The lock of one node. Acquire it, and leave it by :meth:`release`.
+
+    Args:
+        seconds: how long the lease lives without renewal; it is renewed three times as often.
+    """
+
+    def __init__(self, api: Api, node: str, seconds: int) -> None:
+        # Acquiring may wait for a server that restarts; renewing is tried again by the thread, in time, or not at all.
+        self._patient = api
+        self._api = api.with_patience(0)
+        self._node = node
+        self._normal = seconds
+        self._seconds = seconds
+        self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self.epoch = 0
+        self._expires = 0.0
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+        self._lost = ""
+        self._thread: threading.Thread | None = None
+
+    def acquire(self, above: int = 0) -> None:
+        """Take the lock; wait, if it has a holder, until that one is seen alive or its lease has run out.
+
+        Args:
+            above: the epoch in the node's record. The new one is greater, even if somebody deleted the Lease.
+
+        Raises:
+            Blocked: ``locked``: somebody who is alive holds it.
+        """
+        ensure_namespace(self._patient)
+        while True:
+            lease = self._patient.get(self._path)
+            if lease is not None and _holder(lease):
+                self._see_still(lease)
+            if self._take(lease, above):
+                break
+        self._thread = threading.Thread(target=self._renew_until_stopped, name=f"lock-{self._node}", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Be sure that the lock is still held.
+
+        Raises:
+            LockLost: it is not, or nobody can say: the lease ran out on this process's own clock.
+        """
+        if self._lost or time.monotonic() >= self._expires:
+            raise LockLost(
+                "lock-lost",
+                f"The lock of {self._node} was lost ({self._lost or 'the lease ran out before it could be renewed'}); "
+                "nothing more is changed",
+                f"'downtime status {self._node}' shows how far it got; 'downtime resume {self._node}' goes on.",
+            )
+
+    @contextmanager
+    def for_at_least(self, seconds: float) -> Iterator[None]:
+        """Hold a lease that outlives a command of at most ``seconds``, renewed at the start and as it runs.
+
+        Raises:
+            LockLost: the lease could not be renewed: the command must not start.
+        """
+        self._seconds = max(self._normal, int(seconds) + 5)
+        try:
+            self._renew()
+            self.check()
+            yield
+        finally:
+            self._seconds = self._normal
+        self.check()
+
+    def release(self) -> None:
+        """Give the lock back, if it is still ours. Never raises: who leaves has done what he could."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(self._api.timeout * 2)
+        with self._guard:
+            try:
+                lease = self._api.get(self._path)
+                if lease is not None and self._ours(lease):
+                    lease["spec"]["holderIdentity"] = ""
+                    lease["spec"]["leaseDurationSeconds"] = 1
+                    self._api.replace(self._path, lease)
+            except DowntimeError:
+                pass  # it runs out by itself
+            self._expires = 0.0
+
+    @property
+    def _path(self) -> str:
+        return f"{_LEASES}/{names.object_name(self._node)}"
+
+    def _ours(self, lease: Object) -> bool:
+        spec = lease["spec"]
+        return _holder(lease) == self.holder and int(spec.get("leaseTransitions") or 0) == self.epoch
+
+    def _see_still(self, lease: Object) -> None:
+        seen = lease["metadata"]["resourceVersion"]
+        duration = float(lease["spec"].get("leaseDurationSeconds") or self._normal)
+
+        def moved(objects: dict[str, Object]) -> Object | None:
+            now = next(iter(objects.values()), None)
+            if now is None:
+                return {"spec": {}}  # deleted: nobody holds it
+            return now if now["metadata"]["resourceVersion"] != seen else None
+
+        name = names.object_name(self._node)
+        now = until(self._patient, _LEASES, moved, duration, fields=f"metadata.name={name}", every=duration + 1)
+        if now is None or not _holder(now):
+            return
+        holder = _holder(now)
+        raise Blocked(
+            "locked",
+            f"{holder} is acting on {self._node} at this moment; nothing was changed",
+            f"Wait until it is through, or end it there; 'downtime status {self._node}' shows how far it is.",
+        )
+
+    def _take(self, lease: Object | None, above: int) -> bool:
+        started = time.monotonic()
+        try:
+            if lease is None:
+                self.epoch = above + 1
+                self._patient.create(_LEASES, self._body())
+            else:
+                self.epoch = max(above, int(lease["spec"].get("leaseTransitions") or 0)) + 1
+                lease["spec"] = self._body()["spec"]
+                self._patient.replace(self._path, lease)
+        except (Conflict, NotFound):
+            return False
+        self._expires = started + self._seconds
+        return True
+
+    def _body(self) -> Object:
+        now = datetime.now(UTC).strftime(_TIME)
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": names.object_name(self._node),
+                "namespace": names.NAMESPACE,
+                "labels": {names.NODE_LABEL: names.node_label(self._node)},
+            },
+            "spec": {
+                "holderIdentity": self.holder,
+                "leaseDurationSeconds": self._seconds,
+                "leaseTransitions": self.epoch,
+                "acquireTime": now,
+                "renewTime": now,
+            },
+        }
+
+    def _renew_until_stopped(self) -> None:
+        while not self._stop.wait(self._normal / 3):
+            self._renew()
+            if self._lost:
+                return
+
+    def _renew(self) -> None:
+        with self._guard:
+            if self._stop.is_set() or self._lost:
+                return
+            started = time.monotonic()
+            if started >= self._expires:
+                # Someone may have seen it stand still for its whole duration: it must not come to life again.
+                self._lost = "the lease ran out before it could be renewed"
+                return
+            try:
+                lease = self._api.get(self._path)
+                if lease is None or not self._ours(lease):
+                    self._lost = f"taken over by {_holder(lease) or 'somebody'}" if lease else "the lease was deleted"
+                    return
+                lease["spec"]["renewTime"] = datetime.now(UTC).strftime(_TIME)
+                lease["spec"]["leaseDurationSeconds"] = self._seconds
+                self._api.replace(self._path, lease)
+                self._expires = started + self._seconds
+            except DowntimeError:
+                return  # until it expires there is time for another try
+
+
+def _holder(lease: Object) -> str:
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+def current_holder(api: Api, node: str) -> str:
+    """Who holds the lock of a node by its Lease, alive or not; empty: nobody."""
+    lease = api.get(f"{_LEASES}/{names.object_name(node)}")
+    return _holder(lease) if lease is not None else ""

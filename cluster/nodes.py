@@ -1,0 +1,68 @@
+"""Reading and changing Node objects. Every change is a compare-and-swap, and fenced by the epoch of the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cluster import ownership
+from cluster.api import Api, Object
+from cluster.api_errors import Conflict
+from cluster.errors import Blocked, Failed, LockLost
+from cluster.lock import Lock
+
+NODES = "/api/v1/nodes"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+# The kubelet writes the same object every few seconds; a handful of conflicts in a row is normal.
+_ATTEMPTS = 30
+
+
+def get(api: Api, name: str) -> Object:
+    """The Node.
+
+    Raises:
+        Blocked: there is no such node.
+    """
+    found = api.get(f"{NODES}/{name}")
+    if found is None:
+        raise Blocked("unknown-node", f"There is no node {name} in this cluster", "See 'kubectl get nodes'.")
+    return found
+
+
+def every(api: Api) -> Iterator[Object]:
+    """All Nodes, a page in memory at a time."""
+    return api.iterate(NODES)
+
+
+def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) -> Object:
+    """Change a Node by a pure function, and return it as it is now.
+
+    The Node is read, changed and written back with the resource version that was read; the annotation
+    ``runai-downtime/owns`` must not carry a newer epoch than the lock's. So a process that was overtaken while it
+    stood still changes nothing: its write meets either the newer epoch or a newer resource version.
+
+    Raises:
+        LockLost: the lock was lost or taken over.
+        Blocked: the node is gone.
+    """
+    for _ in range(_ATTEMPTS):
+        node = get(api, name)
+        mark = ownership.read(node)
+        if mark is not None and mark.epoch > lock.epoch:
+            raise LockLost(
+                "lock-lost",
+                f"Another process took over the downtime of {name} (epoch {mark.epoch}); nothing more is changed",
+                f"'downtime status {name}' shows who goes on and how far.",
+            )
+        new = change(node)
+        if new == node:
+            return node
+        lock.check()
+        try:
+            return api.replace(f"{NODES}/{name}", new)
+        except Conflict:
+            continue
+    raise Failed(
+        "contended",
+        f"Node {name} is being written by others all the time",
+        "Find out who writes to it, then run the same command again.",
+    )
