@@ -1,0 +1,244 @@
+"""The configuration: one TOML file, every value overridable by a ``DOWNTIME_…`` variable.
+
+``load()`` finds the file (``DOWNTIME_CONFIG``, else ``downtime.toml`` in the current folder, else
+``/etc/downtime/downtime.toml``), and answers with ``Settings`` or with one ``Misused`` that names file, line, key and
+remedy. Nothing unknown is accepted: a misspelt limit would otherwise be no limit. Variables are written
+``DOWNTIME_SECTION__KEY`` (``DOWNTIME_CLUSTER__UID``); lists and tables in JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cluster.config_paths import AnchoredPath, anchored
+from cluster.errors import Misused
+from cluster.hosts import split_address
+from cluster.names import node_name
+from cluster.secret_refs import HOW, SecretRef
+
+PLACEHOLDERS = ("node", "address")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_NAME = re.compile(
+    r"secret|passw|passphrase|token|credential|private|sas|(account|access|api)_?key|connection_?str", re.I
+)
+_PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@\s]*:[^/@\s]+@", re.I)
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys refused, nothing changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _dependency(text: str) -> str:
+    namespace, slash, selector = text.partition("/")
+    if not (namespace and slash and selector):
+        raise ValueError('write "NAMESPACE/LABEL-SELECTOR", for example "prefect/app=prefect-server"')
+    return text
+
+
+class ClusterSettings(Section):
+    """``[cluster]``: which cluster, and what in it this process depends on."""
+
+    uid: str = Field(min_length=1)
+    """uid of the namespace kube-system: nothing is changed in a cluster with another one."""
+    kubeconfig: AnchoredPath | None = None
+    """Else the variable KUBECONFIG, else the service account of the own pod."""
+    context: str = ""
+    """Of the kubeconfig; empty: its current one."""
+    request_timeout: PositiveFloat = 10
+    """Seconds for one request to the API server."""
+    lock_seconds: int = Field(default=15, ge=1)
+    """Duration of the lease that lets one process at a time act on a node."""
+    depends_on: list[Annotated[str, AfterValidator(_dependency)]] = []
+    """"namespace/label-selector" of pods that must never be on the drained node: the Prefect server, its database."""
+
+
+class HostsSettings(Section):
+    """``[hosts]``: how the machines are reached over SSH. All of it may be left out where SSH is not used."""
+
+    user: str | None = Field(default=None, min_length=1)
+    key_file: AnchoredPath | None = None
+    known_hosts: AnchoredPath | None = None
+    port: int = Field(default=22, ge=1, le=65535)
+    connect_timeout: PositiveFloat = 5
+    """Seconds, for each of TCP connection, key exchange, and authentication."""
+    command_timeout: PositiveFloat = 60
+    """Seconds for a command where the caller gives none."""
+    addresses: dict[str, str] = {}
+    """Node name to "address" or "address:port"; others are reached at the node's InternalIP."""
+    sudo_password: SecretRef | None = None
+    """Only where sudo asks for one; it goes through standard input."""
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses(cls, addresses: dict[str, str]) -> dict[str, str]:
+        for node, address in addresses.items():
+            try:
+                node_name(node)
+            except Misused as error:
+                raise ValueError(error.message) from None
+            try:
+                split_address(address, 22)
+            except ValueError as error:
+                raise ValueError(f"the address of {node}: {error}") from None
+        return addresses
+
+
+Argv = list[str]
+
+
+class PowerCommandSettings(Section):
+    """``[power.command]``: argument lists, run without a shell; ``{node}`` and ``{address}`` are replaced."""
+
+    on: Argv | None = None
+    off: Argv | None = None
+    reset: Argv | None = None
+    status: Argv | None = None
+    """Prints ``on`` or ``off``."""
+    timeout: PositiveFloat = 60
+    """Seconds for one command."""
+
+    @field_validator("on", "off", "reset", "status")
+    @classmethod
+    def _argv(cls, argv: Argv | None) -> Argv | None:
+        if argv is None:
+            return None
+        if not argv or not argv[0]:
+            raise ValueError('give the program and its arguments as a list: ["/path/to/power", "{node}", "on"]')
+        for name in _PLACEHOLDER.findall(" ".join(argv)):
+            if name not in PLACEHOLDERS:
+                raise ValueError(f"unknown placeholder {{{name}}}: there are {{node}} and {{address}}")
+        # A bare name is looked up in PATH; one with a slash would depend on the current folder.
+        return [str(anchored(Path(argv[0]))) if "/" in argv[0] or argv[0] == "~" else argv[0], *argv[1:]]
+
+
+class PowerSettings(Section):
+    """``[power]``: who switches the machines off and on, and who knows whether they are."""
+
+    off: Literal["ssh", "command", "redfish"] = "ssh"
+    on: Literal["person", "command", "redfish"] = "person"
+    status: Literal["none", "command", "redfish"] = "none"
+    command: PowerCommandSettings = PowerCommandSettings()
+
+    @model_validator(mode="after")
+    def _commands_given(self) -> PowerSettings:
+        for action in ("off", "on", "status"):
+            if getattr(self, action) == "command" and getattr(self.command, action) is None:
+                raise ValueError(f'{action} = "command" needs the argument list "{action}" in [power.command]')
+        return self
+
+
+class RecoverySettings(Section):
+    """``[recovery]``: where backup sets are, and how old they may be."""
+
+    store: str = ""
+    """An fsspec URL, or a folder; empty: none."""
+    max_age_hours: PositiveFloat = 30
+    storage_options: dict[str, SecretRef | str | int | float | bool | dict[str, Any]] = {}
+    """For fsspec: plain values, or references where they are secret."""
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, store: str) -> str:
+        if _PASSWORD_IN_URL.match(store):
+            raise ValueError("no password in the URL: give it in storage_options, as a reference")
+        return str(anchored(Path(store))) if store and "://" not in store else store
+
+    @field_validator("storage_options", mode="before")
+    @classmethod
+    def _options(cls, options: Any) -> Any:
+        if not isinstance(options, dict):
+            return options
+        for name, value in options.items():
+            if isinstance(value, str) and _SECRET_NAME.search(name):
+                raise ValueError(f"{name}: a secret is never written here; {HOW}")
+        return {name: SecretRef(**value) if _is_reference(value) else value for name, value in options.items()}
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and value.keys() <= SecretRef.model_fields.keys()
+
+
+class DrainSettings(Section):
+    """``[drain]``: how long each step may take, and what is done with interactive work unless a run says otherwise."""
+
+    interactive: Literal["ask", "evict", "refuse"] = "ask"
+    eviction_minutes: PositiveFloat | None = None
+    """None: the longest grace period on the node, and a margin."""
+    off_minutes: PositiveFloat = 10
+    back_minutes: PositiveFloat = 15
+    gpu_minutes: PositiveFloat = 10
+    approval_hours: PositiveFloat = 72
+    return_hours: PositiveFloat = 336
+
+
+class LimitsSettings(Section):
+    """``[limits]``: how many nodes may be in downtime at once."""
+
+
+class NotifySettings(Section):
+    """``[notify]``: who is told."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Make it with ``load()``: only that one turns errors into sentences."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DOWNTIME_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=False
+    )
+
+    cluster: ClusterSettings
+    hosts: HostsSettings = HostsSettings()
+    power: PowerSettings = PowerSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    drain: DrainSettings = DrainSettings()
+    limits: LimitsSettings = LimitsSettings()
+    notify: NotifySettings = NotifySettings()
+
+    _source: Path = PrivateAttr(default=Path("downtime.toml"))
+
+    @property
+    def source(self) -> Path:
+        """The file that it was read from, for messages."""
+        return self._source
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (the names are pydantic-settings')
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables before the file, whose content is passed to the constructor; no .env files, no secrets folder."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Finds, reads and validates the configuration.
+
+    Args:
+        path: this file and no other; None: looked up (see the module).
+
+    Raises:
+        Misused: ``no-configuration`` or ``bad-configuration``.
+    """
+    from cluster import config_file
+
+    return config_file.load(Settings, path)
