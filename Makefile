@@ -38,7 +38,7 @@ $(VENV)/.dependencies: requirements.txt
 	  echo "Making $(VENV) with $$($$python --version)"; \
 	  $$python -m venv --clear $(VENV); \
 	fi
-	@echo "Installing $$(grep -c '^[a-z0-9].*==' requirements.txt) pinned packages: about two minutes when nothing is cached"
+	@echo "Installing $$(grep -c '^[a-z0-9].*==' requirements.txt) pinned packages: about a minute when nothing is cached"
 	@$(BIN)/python -m pip install --progress-bar off --require-hashes -r requirements.txt \
 	  | sed -un -e 's/^Collecting \([^ ;]*\).*/  \1/p' -e 's/^Installing collected.*/Unpacking them (half of the time)/p'
 	@touch $@

@@ -2,7 +2,9 @@
 
 import typer
 
-app = typer.Typer(name="downtime", no_args_is_help=True, help="Takes nodes of a Run:ai cluster down, and brings them back.")
+app = typer.Typer(
+    name="downtime", no_args_is_help=True, help="Takes nodes of a Run:ai cluster down, and brings them back."
+)
 
 
 @app.callback()
