@@ -48,13 +48,13 @@ class Workload(_Model):
     kind: WorkloadKind
     pods: tuple[str, ...] = Field(description="Names of its pods on this node.")
     gpus: float = Field(default=0, description="GPUs that its pods on this node ask for.")
-    controller: str = Field(default="", description="Kind and name of the topmost owner; empty: a bare pod.")
+    controller: str = Field(default="", description="Kind/name of the topmost owner; empty: a bare pod.")
     fate: Fate
 
     @property
     def key(self) -> str:
         """What makes it the same workload in two observations."""
-        return f"{self.namespace}/{self.controller or 'Pod'}/{self.name}"
+        return f"{self.namespace}/{self.controller or f'Pod/{self.name}'}"
 
 
 class Plan(_Model):

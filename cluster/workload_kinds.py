@@ -1,0 +1,143 @@
+"""Which kind of workload a pod belongs to: by its chain of owners first, by its priority class second.
+
+Newer Run:ai versions separate priority from type, so the owners say more. What neither tells is *unknown*, which
+counts as interactive everywhere: somebody is asked.
+
+Sources: the Run:ai documentation (repository run-ai/docs) for the kinds and the priority classes; each operator's API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cluster import pods as pod_
+from cluster.node import Object
+from cluster.owners import Owner
+from cluster.plan import WorkloadKind
+
+# Kind to the end of its API group ("" where any group will do, since several have carried it).
+_KINDS: dict[tuple[str, str], WorkloadKind] = {
+    ("InteractiveWorkload", "run.ai"): "interactive",
+    ("TrainingWorkload", "run.ai"): "training",
+    ("DistributedWorkload", "run.ai"): "distributed",
+    ("InferenceWorkload", "run.ai"): "inference",
+    ("DistributedInferenceWorkload", "run.ai"): "inference",
+    ("Notebook", "kubeflow.org"): "interactive",
+    ("MPIJob", "kubeflow.org"): "distributed",
+    ("PyTorchJob", "kubeflow.org"): "distributed",
+    ("TFJob", "kubeflow.org"): "distributed",
+    ("XGBoostJob", "kubeflow.org"): "distributed",
+    ("PaddleJob", "kubeflow.org"): "distributed",
+    ("JAXJob", "kubeflow.org"): "distributed",
+    ("TrainJob", "kubeflow.org"): "distributed",
+    ("RayJob", "ray.io"): "distributed",
+    ("RayService", "ray.io"): "inference",
+    ("JobSet", "x-k8s.io"): "distributed",
+    ("InferenceService", "kserve.io"): "inference",
+    ("Service", "knative.dev"): "inference",
+    ("Configuration", "knative.dev"): "inference",
+    ("Revision", "knative.dev"): "inference",
+    ("Job", "batch"): "training",
+    ("CronJob", "batch"): "training",
+    ("StatefulSet", "apps"): "interactive",
+}
+# Owners whose own type says nothing: Run:ai made one of them for either kind.
+_SAYS_NOTHING = ("RunaiJob",)
+
+_INTERACTIVE_CLASSES = ("build", "interactive-preemptible")
+_INTERACTIVE_VALUE, _INFERENCE_VALUE = 100, 125
+_LABEL = "priorityClassName"
+
+# What makes new pods when those it has are deleted; others end with their pods.
+_RECREATING = frozenset(
+    {
+        "StatefulSet",
+        "Deployment",
+        "ReplicaSet",
+        "ReplicationController",
+        "Job",
+        "CronJob",
+        "Notebook",
+        "TrainingWorkload",
+        "DistributedWorkload",
+        "InferenceWorkload",
+        "DistributedInferenceWorkload",
+        "MPIJob",
+        "PyTorchJob",
+        "TFJob",
+        "XGBoostJob",
+        "PaddleJob",
+        "JAXJob",
+        "TrainJob",
+        "RayJob",
+        "RayService",
+        "RayCluster",
+        "JobSet",
+        "InferenceService",
+        "Service",
+        "Configuration",
+        "Revision",
+    }
+)
+
+
+def needs_approval(kind: WorkloadKind) -> bool:
+    """Whether a person must agree before its pods are evicted: interactive, or not known to be anything else."""
+    return kind in ("interactive", "unknown")
+
+
+def of_pod(pod: Object, owners: tuple[Owner, ...], priorities: Mapping[str, int]) -> WorkloadKind:
+    """The kind of the workload that the pod belongs to.
+
+    Args:
+        owners: its owners, the nearest first.
+        priorities: priority classes of the cluster and their values.
+    """
+    for owner in reversed(owners):
+        found = _of_owner(owner)
+        if found is not None:
+            return found
+    return _of_priority(priority_class(pod, owners), priorities)
+
+
+def recreates(owner: Owner, kind: WorkloadKind) -> bool:
+    """Whether this topmost owner makes new pods when the drain deletes them.
+
+    Run:ai does not start interactive work again that it preempted; training again up to its ``backoffLimit``. A Job
+    counts a deleted pod as a failed one, so one that allows no failure ends, unless its pod failure policy says else.
+    """
+    if owner.kind == "RunaiJob":
+        return not needs_approval(kind)
+    if owner.kind == "Job" and owner.spec.get("backoffLimit") == 0 and not owner.spec.get("podFailurePolicy"):
+        return False
+    return owner.kind in _RECREATING
+
+
+def priority_class(pod: Object, owners: tuple[Owner, ...]) -> str:
+    """The name of its priority class: of the pod itself, else by label of an owner (the nearest first), else by its
+    own label; empty when nothing names one.
+    """
+    given = (
+        pod_.mapping(pod.get("spec")).get("priorityClassName"),
+        *(owner.labels.get(_LABEL) for owner in owners),
+        pod_.labels(pod).get(_LABEL),
+    )
+    return next((str(one) for one in given if one), "")
+
+
+def _of_owner(owner: Owner) -> WorkloadKind | None:
+    if owner.kind in _SAYS_NOTHING:
+        return None
+    for (kind, group), meaning in _KINDS.items():
+        if owner.kind == kind and (owner.group == group or owner.group.endswith(f".{group}")):
+            return meaning
+    return None
+
+
+def _of_priority(name: str, priorities: Mapping[str, int]) -> WorkloadKind:
+    value = priorities.get(name)
+    if name in _INTERACTIVE_CLASSES or value == _INTERACTIVE_VALUE:
+        return "interactive"
+    if name == "inference" or value == _INFERENCE_VALUE:
+        return "inference"
+    return "training" if name.startswith("train") else "unknown"

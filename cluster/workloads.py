@@ -1,0 +1,168 @@
+"""The workloads on a node: what researchers submitted, put together from its pods. Pure; never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from cluster import pods as pod_
+from cluster import workload_kinds
+from cluster.node import Object
+from cluster.options import Interactive
+from cluster.owners import Chains, Owner, from_reference
+from cluster.plan import Fate, Workload, WorkloadKind
+from cluster.workload_kinds import needs_approval
+
+__all__ = ["SERVICE_NAMESPACES", "chain_of", "fate", "find", "is_workload", "needs_approval", "title_of"]
+
+PROJECT_PREFIX = "runai-"
+# Namespaces of the service and of the cluster's own parts: no researcher's work runs there. More of them can be named
+# as service_namespaces under [drain].
+SERVICE_NAMESPACES = frozenset(
+    {
+        "runai",
+        "runai-backend",
+        "runai-reservation",
+        "runai-downtime",
+        "runai-scale-adjust",
+        "gpu-operator",
+        "nvidia-gpu-operator",
+        "network-operator",
+        "nvidia-network-operator",
+        "monitoring",
+        "prometheus",
+        "calico-system",
+        "calico-apiserver",
+        "tigera-operator",
+        "cilium",
+        "cert-manager",
+        "ingress-nginx",
+        "istio-system",
+        "knative-serving",
+        "knative-operator",
+        "kourier-system",
+        "kubeflow",
+        "local-path-storage",
+        "metallb-system",
+        "node-feature-discovery",
+    }
+)
+_SERVICE_PREFIX = "kube-"
+
+
+def is_workload(pod: Object, service_namespaces: Collection[str] = ()) -> bool:
+    """Whether the pod is (part of) a researcher's work that is not over yet."""
+    if pod_.is_mirror(pod) or pod_.is_daemon(pod) or pod_.is_finished(pod):
+        return False
+    namespace = pod_.namespace(pod)
+    if namespace in SERVICE_NAMESPACES or namespace in service_namespaces or namespace.startswith(_SERVICE_PREFIX):
+        return False
+    priority = str(pod_.mapping(pod.get("spec")).get("priorityClassName") or "")
+    return not (priority.startswith("system-") and priority.endswith("-critical"))
+
+
+def find(
+    pods: Iterable[Object],
+    owners: Chains,
+    priorities: Mapping[str, int],
+    *,
+    interactive: Interactive = "ask",
+    agreed: Collection[str] = (),
+    service_namespaces: Collection[str] = (),
+) -> tuple[Workload, ...]:
+    """The workloads among the pods of one node, grouped by their topmost owner, sorted by namespace and name.
+
+    Args:
+        pods: Pod objects as the API sends them.
+        owners: their owners, by pod uid; where there is none, the pod's own reference is used.
+        priorities: priority classes of the cluster and their values.
+        interactive: what is to be done with interactive work.
+        agreed: keys of interactive workloads that a person agreed to evict.
+        service_namespaces: more namespaces than ``SERVICE_NAMESPACES`` that hold no workloads.
+    """
+    groups: dict[tuple[str, str, str], list[tuple[Object, tuple[Owner, ...]]]] = {}
+    for pod in pods:
+        if not is_workload(pod, service_namespaces):
+            continue
+        chain = chain_of(pod, owners)
+        title = chain[-1].title if chain else ""
+        name = chain[-1].name if chain else pod_.name(pod)
+        groups.setdefault((pod_.namespace(pod), title, name), []).append((pod, chain))
+    return tuple(_workload(key, groups[key], priorities, interactive, agreed) for key in sorted(groups))
+
+
+def chain_of(pod: Object, owners: Chains) -> tuple[Owner, ...]:
+    """The pod's owners: as they were resolved, else as its own reference names the nearest."""
+    found = owners.get(pod_.uid(pod))
+    if found:
+        return found
+    nearest = from_reference(pod_.controller(pod))
+    return (nearest,) if nearest is not None else ()
+
+
+def title_of(pod: Object, owners: Chains) -> str:
+    """``namespace/Kind/name`` of the topmost owner, or of the pod itself; for people."""
+    chain = chain_of(pod, owners)
+    return f"{pod_.namespace(pod)}/{chain[-1].title if chain else f'Pod/{pod_.name(pod)}'}"
+
+
+def _workload(
+    key: tuple[str, str, str],
+    members: list[tuple[Object, tuple[Owner, ...]]],
+    priorities: Mapping[str, int],
+    interactive: Interactive,
+    agreed: Collection[str],
+) -> Workload:
+    namespace, title, name = key
+    kinds = {workload_kinds.of_pod(pod, chain, priorities) for pod, chain in members}
+    # Members that seem to be of different kinds: the one that asks most of us counts.
+    kind = next(iter(kinds)) if len(kinds) == 1 else _strictest(kinds)
+    top = next((chain[-1] for _, chain in members if chain), None)
+    found = Workload(
+        name=name,
+        namespace=namespace,
+        project=_project(namespace, members),
+        owner=_said(members, "user"),
+        kind=kind,
+        pods=tuple(sorted(pod_.name(pod) for pod, _ in members)),
+        gpus=sum(pod_.gpus(pod) for pod, _ in members),
+        controller=title,
+        fate="stays",
+    )
+    stays = all(pod_.tolerates_for_ever(pod) for pod, _ in members)
+    decided: Interactive = "evict" if found.key in agreed else interactive
+    return found.model_copy(update={"fate": fate(kind, top, interactive=decided, stays=stays)})
+
+
+def fate(kind: WorkloadKind, top: Owner | None, *, interactive: Interactive, stays: bool) -> Fate:
+    """What the drain means for a workload with this topmost owner."""
+    if stays:
+        return "stays"
+    if needs_approval(kind) and interactive != "evict":
+        return "needs-approval"
+    return "moves" if top is not None and workload_kinds.recreates(top, kind) else "lost"
+
+
+def _strictest(kinds: set[WorkloadKind]) -> WorkloadKind:
+    order: tuple[WorkloadKind, ...] = ("interactive", "unknown", "inference", "distributed", "training")
+    return next((kind for kind in order if kind in kinds), "unknown")
+
+
+def _project(namespace: str, members: list[tuple[Object, tuple[Owner, ...]]]) -> str:
+    named = _said(members, "project") or _said(members, "runai/queue")
+    if named:
+        return named
+    return namespace.removeprefix(PROJECT_PREFIX) if namespace.startswith(PROJECT_PREFIX) else ""
+
+
+def _said(members: list[tuple[Object, tuple[Owner, ...]]], key: str) -> str:
+    """What the pods, else their owners from the top down, say under this annotation or label."""
+    for pod, chain in members:
+        places = (
+            pod_.notes(pod),
+            pod_.labels(pod),
+            *(place for owner in reversed(chain) for place in (owner.annotations, owner.labels)),
+        )
+        found = next((place[key] for place in places if place.get(key)), "")
+        if found:
+            return found
+    return ""
