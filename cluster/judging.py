@@ -4,7 +4,8 @@ Decisions, where the runbook leaves room:
 
 - Age is counted from the *beginning* of the oldest dump, and exactly the limit is still good.
 - A declared external backup of the metrics is held to the same limit and the same refusal of the future: nothing
-  else is known of it but its date. External databases or Helm values are not accepted: nothing could be checked of them.
+  else is known of it but its date. External databases or Helm values are not accepted: nothing of them could be checked
+  at all.
 - Every part that the manifest names is checked, required or not: a set with a damaged part is a damaged set.
 - An unknown cluster uid never matches.
 """

@@ -106,7 +106,7 @@ class Manifest(_Said):
     """
 
     schema_version: Literal[1] = Field(alias="schema")
-    id: str = Field(pattern=_SET_ID.pattern)
+    id: str = Field(pattern=f"^{_SET_ID.pattern}$")
     cluster_uid: str = Field(min_length=1, max_length=253)
     began: AwareDatetime
     finished: AwareDatetime

@@ -1,0 +1,62 @@
+"""A store that fails as stores do: it refuses, hangs, drips, or speaks out a secret. Protocol ``failing://``."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+import fsspec
+from fsspec.spec import AbstractFileSystem
+
+
+class FailingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore]
+    """Does in each call what ``failure`` says; ``released`` ends what hangs."""
+
+    protocol = "failing"
+    failure: ClassVar[Exception | None] = None
+    released: ClassVar[threading.Event] = threading.Event()
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> Any:
+        return self._fail()
+
+    def info(self, path: str, **_: Any) -> Any:
+        return self._fail()
+
+    def _fail(self) -> Any:
+        if self.failure is None:
+            self.released.wait(30)
+            raise TimeoutError
+        raise self.failure
+
+
+class DrippingFile:
+    """A file that never ends: one byte at each read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.closed = threading.Event()
+
+    def __enter__(self) -> DrippingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed.set()
+
+    def read(self, _: int = -1) -> bytes:
+        self.reads += 1
+        threading.Event().wait(0.01)
+        return b"x"
+
+
+class DrippingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore]
+    """Each of its files is the same one that never ends. Protocol ``dripping://``."""
+
+    protocol = "dripping"
+    file: ClassVar[DrippingFile]
+
+    def open(self, path: str, mode: str = "rb", **_: Any) -> DrippingFile:
+        return self.file
+
+
+fsspec.register_implementation("failing", FailingFileSystem, clobber=True)
+fsspec.register_implementation("dripping", DrippingFileSystem, clobber=True)
