@@ -5,13 +5,13 @@ whose decision was made on exactly the content that is replaced: of two starts i
 meets a conflict, looks again, and then sees the faster one.
 
 An entry counts while its node has an open record, or a lock that is held (it is just being opened). What a crash
-left behind between admission and record is removed by the next admission.
+left behind between admission and record is removed by the next admission, at the latest after ten minutes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,7 @@ from cluster.records import Records
 _MAPS = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
 _PATH = f"{_MAPS}/{names.FLEET}"
 _ATTEMPTS = 50
+_OPENING = timedelta(minutes=10)
 
 
 class Entry(BaseModel):
@@ -114,9 +115,15 @@ def _pruned(api: Api, fleet: Fleet, asking: str) -> Fleet:
     kept = {
         name: entry
         for name, entry in fleet.down.items()
-        if name == asking or opened.get(name) == entry.record or current_holder(api, name)
+        if name == asking or opened.get(name) == entry.record or _being_opened(api, name, entry)
     }
     return fleet.model_copy(update={"down": kept})
+
+
+def _being_opened(api: Api, name: str, entry: Entry) -> bool:
+    # Opening takes seconds, and its process stops when it loses the lock: after this long it can only be dead. The
+    # Lease of a dead holder still names him, so the name alone proves nothing.
+    return datetime.now(UTC) - entry.since < _OPENING and bool(current_holder(api, name))
 
 
 def _swap(api: Api, present: Object | None, fleet: Fleet) -> bool:

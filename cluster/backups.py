@@ -88,8 +88,8 @@ class Store:
     def sets(self) -> list[SetEntry]:
         """The folders that can be sets, newest first by their names; first of all those whose names tell no time.
 
-        Hidden folders and names that no set can have (``lost+found``) are left out, and so are links to folders: a
-        link ``latest`` is not one more set.
+        Hidden folders and names that no set can have (``lost+found``) are left out, and so are links to folders
+        (their type is not ``directory``): a link ``latest`` is not one more set.
 
         Raises:
             StoreError: missing, forbidden, unreachable, hangs.
@@ -109,7 +109,7 @@ class Store:
             return entries
 
         folders = [entry for entry in self._call("", listing) if entry["type"] == "directory"]
-        names = [str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in folders if not entry.get("islink")]
+        names = [str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in folders]
         entries = [SetEntry(name, time_of(name)) for name in names if is_set_id(name)]
         return sorted(
             entries, key=lambda entry: (entry.taken or datetime.max.replace(tzinfo=UTC), entry.id), reverse=True
@@ -210,10 +210,10 @@ class Store:
         total = self._call_seconds if within_seconds is None else within_seconds
         try:
             return watched(call, min(self._call_seconds, total), total)
-        except SilentError:
+        except SilentError as error:
             raise StoreError(
                 "store-hangs",
-                f"the backup store {self.name} did not answer in time ({total:g} s{', ' + file if file else ''})",
+                f"the backup store {self.name} did not answer in time ({error}{', ' + file if file else ''})",
                 "See that the store (its server, its mount) works, then run again.",
             ) from None
         except (StoreError, Misused):

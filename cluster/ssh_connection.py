@@ -161,7 +161,10 @@ class _Runner(Remote):  # type: ignore[misc]
         self._stdin = stdin
         self.handed_over = False
 
-    def send_start_message(self, command: str) -> None:
+    def start(self, command: str, shell: str, env: dict[str, str], timeout: float | None = None) -> None:  # noqa: ARG002
+        # Not Connection.create_session(): that one connects again when the connection has broken, perhaps to another
+        # boot of the machine than the one that the caller has looked at.
+        self.channel = self.context.transport.open_session()
         self.handed_over = True
         self.channel.exec_command(command)
         # A command that ends without reading its input closes the channel: its exit code tells the rest.

@@ -63,7 +63,7 @@ def _entries(path: Path) -> list[tuple[str, paramiko.PKey]]:
         if marked:
             revoked.add(key.asbytes())
         else:
-            keys += [(_as_paramiko_looks_it_up(name), key) for name in entry.hostnames or ()]
+            keys += [(_as_paramiko_looks_it_up(name), key) for name in getattr(entry, "hostnames", None) or ()]
     return [(name, key) for name, key in keys if key.asbytes() not in revoked]
 
 

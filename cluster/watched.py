@@ -16,7 +16,7 @@ Beat = Callable[[], None]
 
 
 class SilentError(Exception):
-    """A call that was given up."""
+    """A call that was given up; its text says after what."""
 
 
 def watched(call: Callable[[Beat], T], silence_seconds: float, total_seconds: float) -> T:
@@ -47,7 +47,9 @@ def watched(call: Callable[[Beat], T], silence_seconds: float, total_seconds: fl
             item = news.get(timeout=min(silence_seconds, left))
         except queue.Empty:
             given_up.set()
-            raise SilentError from None
+            over = time.monotonic() >= end
+            said = f"not done after {total_seconds:g} s" if over else f"silent for {silence_seconds:g} s"
+            raise SilentError(said) from None
         if item is not beaten:
             result, error = item
             if error is not None:

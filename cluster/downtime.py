@@ -1,0 +1,288 @@
+"""A node's downtime, entered: the session, the lock that is held, and the record that is written.
+
+``enter`` opens a downtime or goes on with one; whatever ends the ``with`` (the end, a suspension, a signal, an
+error) releases the lock. The record, not the lock, says that the node is in downtime.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cluster import admission, events, limits, node, nodes, ownership, procedures, recovery, service
+from cluster.api import Api, Object
+from cluster.config import Settings
+from cluster.errors import Blocked, Misused
+from cluster.gate import Verdict
+from cluster.lock import Lock
+from cluster.options import PlannedOptions, Procedure
+from cluster.record import Found, Phase, Record, StepState, in_phase, noted
+from cluster.records import Mutation, Records
+from cluster.question import Answer, Question
+
+Say = Callable[[str, str], None]
+Ask = Callable[[Question], Answer]
+
+
+def silent(_step: str, _text: str) -> None:
+    """Says nothing."""
+
+
+class Downtime:
+    """What the steps of a procedure work with.
+
+    A plain class on purpose: Prefect walks through dataclasses and models that it is given as parameters.
+
+    Attributes:
+        steps: the names of the steps of this procedure, in order. Steps that are not named here do not happen.
+        say: is told, for a person, how far it is: a step's name and a sentence.
+        ask: asks a person, and returns the answer; None: there is nobody who could be asked.
+    """
+
+    def __init__(
+        self, api: Api, settings: Settings, node: str, lock: Lock, record: Record, say: Say, ask: Ask | None
+    ) -> None:
+        self.api = api
+        self.settings = settings
+        self.node = node
+        self.lock = lock
+        self.record = record
+        self.steps = procedures.steps_of(record)
+        self.say = say
+        self.ask = ask
+
+    @property
+    def options(self) -> PlannedOptions:
+        """The choices that were made when the downtime was opened."""
+        return PlannedOptions.model_validate(self.record.options)
+
+    def write(self, mutate: Mutation) -> Record:
+        """Write the record, as the holder of the lock.
+
+        Raises:
+            LockLost: somebody else goes on with this downtime: this process must stop.
+        """
+        self.lock.check()
+        self.record = Records(self.api).update(self.node, self.lock.epoch, mutate)
+        return self.record
+
+    def change_node(self, change: Callable[[Object], Object]) -> Object:
+        """Change the Node, fenced by the epoch of the lock."""
+        return nodes.update(self.api, self.node, self.lock, change)
+
+    def see_node(self) -> Object:
+        """The Node, as it is now."""
+        return nodes.get(self.api, self.node)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a downtime is to begin, if it does not exist yet."""
+
+    procedure: Procedure
+    node: str
+    options: PlannedOptions
+    gate: Verdict | None
+    who: str
+    flow_run: str = ""
+
+
+@contextmanager
+def enter(
+    api: Api, settings: Settings, start: Start, say: Say = silent, ask: Ask | None = None
+) -> Iterator[Downtime]:
+    """Open the downtime of a node, or go on with the one that is open.
+
+    Order: lock, admission, record, mark on the Node. Until the record is written nothing that lasts was changed.
+
+    Raises:
+        Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
+    """
+    with _locked(api, settings, start.node) as lock:
+        record = _begin(api, start, Records(api).open_of(start.node), lock)
+        yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
+
+
+@contextmanager
+def go_on(
+    api: Api, settings: Settings, name: str, say: Say = silent, ask: Ask | None = None, *, abort: bool = False
+) -> Iterator[Downtime]:
+    """Go on with the open downtime of a node, with the options that were chosen at its start.
+
+    Args:
+        abort: back out: what was changed is undone as far as it can be.
+
+    Raises:
+        Blocked: the node is not in downtime, or somebody else acts on it now.
+    """
+    with _locked(api, settings, name) as lock:
+        record = _continue(api, name, Records(api).open_of(name), lock, abort)
+        yield _marked(Downtime(api, settings, name, lock, record, say, ask))
+
+
+@contextmanager
+def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
+    require_cluster(api, settings)
+    lock = Lock(api, name, settings.cluster.lock_seconds)
+    lock.acquire(above=_epoch(Records(api).read(name)))
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _marked(downtime: Downtime) -> Downtime:
+    # The new epoch on the Node itself: the update of a holder that was overtaken now meets another version.
+    record, epoch = downtime.record, downtime.lock.epoch
+    if not record.done("close"):
+        downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
+    return downtime
+
+
+def require_cluster(api: Api, settings: Settings) -> str:
+    """The uid of the cluster, which must be the configured one.
+
+    Raises:
+        Misused: no uid is configured, or it is another cluster's: nothing was changed.
+    """
+    uid = cluster_uid(api)
+    if uid != settings.cluster.uid:
+        configured = settings.cluster.uid or "not set"
+        raise Misused(
+            "wrong-cluster",
+            f"The cluster at {api.server} has the uid {uid}, but [cluster] uid is {configured}. Nothing was changed.",
+            "Check which cluster the kubeconfig names. If it is the right one, set [cluster] uid to its uid.",
+        )
+    return uid
+
+
+def cluster_uid(api: Api) -> str:
+    """What identifies a cluster: the uid of its namespace kube-system."""
+    found = api.get("/api/v1/namespaces/kube-system")
+    return str(found["metadata"]["uid"]) if found else ""
+
+
+def _epoch(record: Record | None) -> int:
+    return record.epoch if record is not None else 0
+
+
+def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+    if present is not None:
+        _require_same(present, start)
+        return _take_over(api, start.node, lock, start.flow_run)
+    new = _new_record(api, start, lock)
+    admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node))
+    lock.check()
+    Records(api).open(new)
+    _announce(api, new)
+    return new
+
+
+def _announce(api: Api, new: Record) -> None:
+    events.emit(api, new.node, new.node_uid, "DowntimeOpened", f"{new.procedure} downtime by {new.who}: {new.reason}")
+    if new.gate is not None and new.gate.verdict == "overridden":
+        why = new.options.get("override_recovery_gate", "")
+        events.emit(
+            api, new.node, new.node_uid, "RecoveryGateOverridden", f"by {new.who}, without a good backup: {why}", warning=True
+        )
+
+
+def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:
+    if present is None:
+        raise not_in_downtime(name)
+    record = _take_over(api, name, lock, "")
+    if not abort:
+        return record
+    procedures.require_abortable(record)
+    return Records(api).update(name, lock.epoch, lambda old: in_phase(old, "aborting"))
+
+
+def not_in_downtime(name: str) -> Blocked:
+    """The error for a node without an open record."""
+    return Blocked(
+        "not-in-downtime",
+        f"{name} is not in downtime: there is nothing to go on with. Nothing was changed.",
+        f"'downtime status {name}' shows its last downtimes; 'downtime plan planned {name}' plans a new one.",
+    )
+
+
+def _require_same(present: Record, start: Start) -> None:
+    if present.procedure != start.procedure:
+        raise Blocked(
+            "in-downtime",
+            f"{start.node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
+            f"'downtime resume {start.node}' goes on with it; 'downtime abort {start.node}' backs out.",
+        )
+    if PlannedOptions.model_validate(present.options) != start.options:
+        raise Blocked(
+            "other-options",
+            f"{start.node} is in {present.procedure} downtime already, opened with other options",
+            f"'downtime resume {start.node}' goes on with those; to choose others, 'downtime abort {start.node}' first.",
+        )
+
+
+def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
+    def taken(old: Record) -> Record:
+        new = old.model_copy(update={"epoch": lock.epoch, "flow_run": flow_run or old.flow_run})
+        return noted(new, f"continued by {lock.holder}")
+
+    return Records(api).update(name, lock.epoch, taken)
+
+
+def _new_record(api: Api, start: Start, lock: Lock) -> Record:
+    found = nodes.get(api, start.node)
+    now = datetime.now(UTC)
+    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(start.gate))} if start.gate else {}
+    return noted(
+        Record(
+            id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
+            epoch=lock.epoch,
+            procedure=start.procedure,
+            node=start.node,
+            node_uid=found["metadata"]["uid"],
+            reason=start.options.reason,
+            who=start.who,
+            opened=now,
+            updated=now,
+            options=start.options.model_dump(mode="json"),
+            flow_run=start.flow_run,
+            found=_found(found, api),
+            gate=start.gate,
+            steps=gate,
+        ),
+        f"opened by {start.who}",
+    )
+
+
+def _found(found: Object, api: Api) -> Found:
+    annotations = dict(found["metadata"].get("annotations") or {})
+    return Found(
+        labels=found["metadata"].get("labels") or {},
+        annotations={key: value for key, value in annotations.items() if len(value) <= 4096},
+        taints=tuple(node.taints(found)),
+        unschedulable=node.unschedulable(found),
+        boot_id=node.boot_id(found),
+        machine_id=node.machine_id(found),
+        gpus=node.gpus(found),
+        service=service.gather(api).model_dump(mode="json"),
+    )
+
+
+def phase(downtime: Downtime, new: Phase) -> None:
+    """Write a phase by itself."""
+    downtime.write(lambda old: in_phase(old, new))
+
+
+def who() -> str:
+    """The person (or service) that this process acts for: ``name@host``, as far as the machine knows."""
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

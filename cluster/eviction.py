@@ -1,0 +1,99 @@
+"""Seeing the pods gone: by watch, until none is bound to the node that the drain must take away.
+
+Accepted is not gone: a pod counts until its object has left the API, finished pods as well. Nothing is force-deleted:
+a pod that does not go is named, with the reason, and the machine is not shut down.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cluster import pods
+from cluster.api import Object
+from cluster.downtime import Downtime
+from cluster.errors import Failed
+from cluster.node import time_of
+from cluster.step import Seen, Step
+from cluster.watching import until
+
+PODS = "/api/v1/pods"
+# The longest grace period, and time for the kubelet to stop containers and report it.
+_MARGIN_SECONDS = 120.0
+_LEAST_SECONDS = 600.0
+
+
+def remaining(found: list[Object]) -> list[Object]:
+    """The pods that the drain must still take away."""
+    return [pod for pod in found if pods.must_go(pod)]
+
+
+def of_node(downtime: Downtime) -> list[Object]:
+    """All pods that are bound to the node, selected on the server."""
+    return downtime.api.list(PODS, fields=f"spec.nodeName={downtime.node}")
+
+
+def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
+    """How long the pods may take: as chosen, else the longest grace period and toleration, and a margin."""
+    minutes = downtime.options.eviction_minutes or downtime.settings.drain.eviction_minutes
+    if minutes is not None:
+        return float(minutes) * 60
+    return max(_LEAST_SECONDS, pods.longest_wait(found) + _MARGIN_SECONDS)
+
+
+def _gone(downtime: Downtime) -> Seen | None:
+    return None if remaining(of_node(downtime)) else _proof(of_node(downtime))
+
+
+def _see_gone(downtime: Downtime) -> Seen:
+    told: set[str] = set()
+
+    def judge(now: dict[str, Object]) -> Seen | None:
+        left = remaining(list(now.values()))
+        names = {pods.full_name(pod) for pod in left}
+        if names != told:
+            told.clear()
+            told.update(names)
+            downtime.say("see-gone", f"{len(left)} pods still on the node" if left else "no pod left that must go")
+        return None if left else _proof(list(now.values()))
+
+    seconds = deadline_seconds(downtime, of_node(downtime))
+    seen = until(downtime.api, PODS, judge, seconds, fields=f"spec.nodeName={downtime.node}")
+    if seen is None:
+        raise _still_there(downtime, seconds)
+    return seen
+
+
+SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained")
+
+
+def _proof(found: list[Object]) -> Seen:
+    stay = [pods.full_name(pod) for pod in found if not pods.must_go(pod)]
+    return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever)")
+
+
+def _still_there(downtime: Downtime, seconds: float) -> Failed:
+    left = remaining(of_node(downtime))
+    named = "; ".join(f"{pods.full_name(pod)}: {why_still_there(pod)}" for pod in left[:10])
+    more = f" (and {len(left) - 10} more)" if len(left) > 10 else ""
+    return Failed(
+        "pods-remain",
+        f"After {seconds / 60:.0f} minutes {len(left)} pods are still on {downtime.node}: {named}{more}. "
+        "The taint stays, nothing was force-deleted, and the machine was not shut down",
+        f"See to these pods with their owners; then 'downtime resume {downtime.node}' waits again, "
+        f"or 'downtime abort {downtime.node}' takes the taint off.",
+    )
+
+
+def why_still_there(pod: Object) -> str:
+    """Why a pod has not gone, as far as its object tells."""
+    metadata = pod["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        seconds = pods.toleration_seconds(pod)
+        return f"tolerates the taint for {seconds:g} s" if seconds else "was not deleted yet"
+    finalizers: list[str] = metadata.get("finalizers") or []
+    if finalizers:
+        return f"deleted, but held by finalizer {', '.join(finalizers)}"
+    late = (datetime.now(UTC) - time_of(metadata["deletionTimestamp"])).total_seconds()
+    if late < 0:
+        return f"terminating, {-late:.0f} s of its grace period left"
+    return f"terminating, {late:.0f} s over its grace period: does the kubelet run?"

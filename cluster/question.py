@@ -1,0 +1,35 @@
+"""What a person is asked in the middle of a procedure, and what was answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from cluster.plan import Workload
+from cluster.record import Subject
+
+
+class Answer(NamedTuple):
+    """What a person answered, and who it was."""
+
+    given: Literal["evict", "refuse", "done"]
+    who: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked.
+
+    Attributes:
+        digest: of what it is about; an answer holds for exactly that.
+    """
+
+    subject: Subject
+    node: str
+    digest: str
+    workloads: tuple[Workload, ...] = ()
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The keys of the workloads that it is about."""
+        return tuple(one.key for one in self.workloads)

@@ -1,0 +1,76 @@
+"""The report of a downtime: what was done and seen, and where each workload went. For people first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.options import Procedure
+from cluster.plan import Plan
+from cluster.record import Approval, Moment, Phase, Record, StepState
+from cluster.verdict import Verdict
+
+Outcome = Literal["planned", "done", "aborted", "waiting", "blocked", "failed"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Whereabouts(_Model):
+    """Where a workload went."""
+
+    workload: str
+    namespace: str
+    owner: str = ""
+    kind: str
+    now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
+    detail: str = Field(default="", description="On which node, or the scheduler's reason.")
+
+
+class Report(_Model):
+    """What a run did, or would do (a plan), and how it ended."""
+
+    outcome: Outcome
+    node: str
+    procedure: Procedure
+    phase: Phase | None = None
+    reason: str = ""
+    who: str = ""
+    opened: datetime | None = None
+    updated: datetime | None = None
+    steps: dict[str, StepState] = {}
+    workloads: tuple[Whereabouts, ...] = ()
+    gate: Verdict | None = None
+    approvals: tuple[Approval, ...] = ()
+    standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    timeline: tuple[Moment, ...] = ()
+    plan: Plan | None = None
+
+
+def of_plan(plan: Plan, reason: str = "") -> Report:
+    """The report of a dry run: the plan."""
+    outcome: Outcome = "planned" if plan.feasible else "blocked"
+    return Report(outcome=outcome, node=plan.node, procedure=plan.procedure, reason=reason, gate=plan.recovery, plan=plan)
+
+
+def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: Outcome | None = None) -> Report:
+    """The report of a downtime, from its record."""
+    return Report(
+        outcome=outcome or ("done" if record.phase == "closed" else "waiting"),
+        node=record.node,
+        procedure=record.procedure,
+        phase=record.phase,
+        reason=record.reason,
+        who=record.who,
+        opened=record.opened,
+        updated=record.updated,
+        steps=record.steps,
+        workloads=workloads,
+        gate=record.gate,
+        approvals=record.approvals,
+        standing=record.standing(),
+        timeline=record.timeline,
+    )

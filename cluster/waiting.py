@@ -1,0 +1,179 @@
+"""Waiting for a person: whether interactive work may be evicted, and whether the work on the machine is done.
+
+A question is asked by whoever runs the procedure (a form, a terminal); its answer is written into the record, and
+the step is done once the record holds it. Without anybody to ask, the run ends with exit code 4, and goes on with
+``downtime decide`` or ``downtime resume``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cluster import consent, planning
+from cluster import record as records_of
+from cluster.downtime import Downtime
+from cluster.errors import Blocked, Waiting
+from cluster.plan import Workload
+from cluster.question import Answer, Question
+from cluster.record import Approval, Record, StepState, Subject
+from cluster.step import Seen, Step
+
+
+def about_workloads(downtime: Downtime) -> Question | None:
+    """The question about interactive work on the node; None: there is nothing to ask (any more)."""
+    if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
+        return None
+    _, plan = planning.look_again(downtime)
+    asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
+    if not asking:
+        return None
+    if downtime.options.interactive == "refuse":
+        raise _refused(downtime, "as this run was told to refuse that", asking)
+    return Question("interactive", downtime.node, consent.digest_of(asking), asking)
+
+
+def about_return(downtime: Downtime) -> Question | None:
+    """The question whether the work on the machine is done; None: there is nothing to ask (any more)."""
+    name = "approve-return"
+    if name not in downtime.steps or downtime.record.done(name) or _answer(downtime.record, "return"):
+        return None
+    return Question("return", downtime.node, consent.digest_of([downtime.record.id]))
+
+
+def put(downtime: Downtime, question: Question) -> None:
+    """Put a question to a person, and write both into the record: that it is asked, and what was answered.
+
+    Raises:
+        Waiting: there is nobody to ask: the answer comes by another command.
+        Blocked: the answer is ``refuse``.
+    """
+    step = "approve-workloads" if question.subject == "interactive" else "approve-return"
+    downtime.write(lambda old: _asked(old, step))
+    if downtime.ask is None:
+        raise nobody_to_ask(question)
+    write_answer(downtime, question, downtime.ask(question))
+
+
+def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None:
+    """Write a person's answer into the record.
+
+    Raises:
+        Blocked: the answer is ``refuse``.
+    """
+    approval = Approval(
+        subject=question.subject,
+        digest=question.digest,
+        items=question.items,
+        answer=answer.given,
+        who=answer.who,
+        at=datetime.now(UTC),
+    )
+    downtime.write(lambda old: old if _last_is(old, approval) else records_of.approved(old, approval))
+    if answer.given == "refuse":
+        raise _refused(downtime, f"{answer.who} refused that", question.workloads)
+
+
+def answer_by_resuming(downtime: Downtime, who: str) -> None:
+    """A person who resumes a downtime that waits for the work on the machine says thereby that it is done."""
+    state = downtime.record.steps.get("approve-return")
+    question = about_return(downtime)
+    if question is not None and state is not None and state.state == "asked":
+        write_answer(downtime, question, Answer("done", who))
+
+
+def ask_again(old: Record) -> Record:
+    """The record back at the question about interactive work: something came that nobody was asked about."""
+    return records_of.in_phase(records_of.step_is(old, "approve-workloads", "asked"), "asking")
+
+
+def _asked(old: Record, step: str) -> Record:
+    state = old.steps.get(step, StepState(state="intended", at=datetime.now(UTC)))
+    new = old if state.state == "asked" else records_of.step_is(old, step, "asked")
+    return records_of.in_phase(new, "asking") if step == "approve-workloads" else new
+
+
+def nobody_to_ask(question: Question) -> Waiting:
+    """The end of a run that can ask nobody."""
+    node = question.node
+    if question.subject == "return":
+        return Waiting(
+            "waiting-for-return",
+            f"{node} is out of service, and waits until the work on it is done",
+            f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}'.",
+        )
+    named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in question.workloads[:10])
+    return Waiting(
+        "waiting-for-decision",
+        f"Somebody has to decide about interactive work on {node}: {named}. The node is cordoned, nothing was evicted",
+        f"Talk to the owners; then 'downtime decide {node} --interactive evict' (or refuse) and "
+        f"'downtime resume {node}'.",
+    )
+
+
+def _last_is(old: Record, new: Approval) -> bool:
+    # A write whose answer was lost is tried again, and must not stand there twice.
+    last = next((one for one in reversed(old.approvals) if one.subject == new.subject), None)
+    return last is not None and (last.digest, last.answer, last.who) == (new.digest, new.answer, new.who)
+
+
+def _answer(record: Record, subject: Subject) -> Approval | None:
+    return next((one for one in reversed(record.approvals) if one.subject == subject), None)
+
+
+def _past_taint(downtime: Downtime) -> bool:
+    return downtime.record.done("taint") or downtime.record.phase == "aborting"
+
+
+def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> Blocked:
+    named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in workloads[:10])
+    return Blocked(
+        "interactive-refused",
+        f"Interactive work on {downtime.node} is not evicted, {why}: {named}",
+        f"'downtime abort {downtime.node}' takes the cordon off; or, when the owners agree, "
+        f"'downtime decide {downtime.node} --interactive evict' and 'downtime resume {downtime.node}'.",
+    )
+
+
+def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
+    if about_workloads(downtime) is not None:
+        return None
+    given = [one for one in downtime.record.approvals if one.subject == "interactive" and one.answer == "evict"]
+    if given:
+        return Seen(f"{given[-1].who} agreed to evict {', '.join(given[-1].items)}")
+    if downtime.options.interactive == "evict":
+        return Seen(f"evict was chosen at the start, by {downtime.record.who}")
+    return Seen("there is no interactive work on the node")
+
+
+def _ask_about_workloads(downtime: Downtime) -> None:
+    question = about_workloads(downtime)
+    if question is not None:
+        put(downtime, question)
+
+
+def _workloads_agreed(downtime: Downtime) -> Seen:
+    seen = _no_question_about_workloads(downtime)
+    if seen is not None:
+        return seen
+    raise nobody_to_ask(about_workloads(downtime) or Question("interactive", downtime.node, ""))
+
+
+def _no_question_about_return(downtime: Downtime) -> Seen | None:
+    if about_return(downtime) is not None:
+        return None
+    given = _answer(downtime.record, "return")
+    return Seen(f"{given.who} said that the work is done" if given else "nothing to wait for")
+
+
+def _ask_about_return(downtime: Downtime) -> None:
+    question = about_return(downtime)
+    if question is not None:
+        put(downtime, question)
+
+
+def _return_agreed(downtime: Downtime) -> Seen:
+    return _no_question_about_return(downtime) or Seen("nothing to wait for")
+
+
+APPROVE_WORKLOADS = Step("approve-workloads", _no_question_about_workloads, _workloads_agreed, _ask_about_workloads)
+APPROVE_RETURN = Step("approve-return", _no_question_about_return, _return_agreed, _ask_about_return)
