@@ -157,7 +157,8 @@ def stop(daemons: Iterable[Daemon], *, grace: float = 15.0) -> None:
                     os.kill(daemon.pid, number)
         deadline = time.monotonic() + patience
         while left and time.monotonic() < deadline:
-            _reap(left)
+            for daemon in left:
+                collect(daemon)
             left = [daemon for daemon in left if daemon.alive()]
             if left:
                 time.sleep(0.05)
@@ -166,8 +167,7 @@ def stop(daemons: Iterable[Daemon], *, grace: float = 15.0) -> None:
     raise LabError("these processes do not end: " + ", ".join(f"{d.name} (pid {d.pid})" for d in left))
 
 
-def _reap(daemons: Iterable[Daemon]) -> None:
-    """Collect the exit status of our own children; left as zombies they would look like leftovers to others."""
-    for daemon in daemons:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(daemon.pid, os.WNOHANG)
+def collect(daemon: Daemon) -> None:
+    """Take the exit status of a process that this very process started; as a zombie it would look like a leftover."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(daemon.pid, os.WNOHANG)

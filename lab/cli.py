@@ -1,0 +1,234 @@
+"""The lab's command line: up, down, status, power, fault."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from lab import locks, state
+from lab.errors import LabError
+from lab.layout import Lab
+from lab.progress import Progress
+from lab.spec import SIMULATED_BY_DEFAULT, Spec
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+BEFORE_REMOVAL = "kept-log"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 1 after an error that is told on standard error."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def paths(lab: Lab) -> dict[str, str]:
+    """Where the things of a lab are."""
+    names = ("folder", "kubeconfig", "config", "known_hosts", "ssh_key", "store", "logs", "bin", "power")
+    return {"name": lab.name, **{name: str(getattr(lab, name)) for name in names}}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab", description="A Run:ai-like cluster on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--name", default="lab", metavar="LAB", help="which lab (default: lab)")
+        sub.set_defaults(command=run)
+        return sub
+
+    up = command("up", _up, "make a lab, and wait until it works")
+    up.add_argument("--no-hosts", action="store_true", help="a control plane with simulated nodes; needs no root")
+    up.add_argument("--control-planes", type=int, default=1, metavar="N", help="control-plane hosts (only 1 for now)")
+    up.add_argument("--workers", type=int, default=2, metavar="N", help="GPU worker hosts (default: 2)")
+    up.add_argument("--systems", type=int, metavar="N", help="Run:ai system nodes (default: 1; 2 with --no-hosts)")
+    up.add_argument("--simulated", type=int, metavar="N", help="simulated GPU nodes (default: 0; 3 with --no-hosts)")
+    up.add_argument("--saas", action="store_true", help="without a Run:ai control plane on the cluster")
+    down = command("down", _down, "remove a lab with all that belongs to it")
+    status = command("status", _status, "print what is there; exit status 1 unless it is up and healthy")
+    for sub in (up, down, status):
+        sub.add_argument("--output", choices=("text", "json"), default="text")
+    power = command("power", _power, "power a node's machine from outside")
+    power.add_argument("node")
+    power.add_argument("action", choices=("on", "off", "reset", "status"))
+    fault = command("fault", _fault, "set or clear a fault of a simulated host; without a fault, list them all")
+    fault.add_argument("node", nargs="?")
+    fault.add_argument("fault", nargs="?")
+    fault.add_argument("--clear", action="store_true", help="clear it")
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    simulated = options.simulated if options.simulated is not None else SIMULATED_BY_DEFAULT * options.no_hosts
+    spec = Spec(
+        name=options.name,
+        hosts=not options.no_hosts,
+        control_planes=options.control_planes,
+        workers=options.workers,
+        systems=options.systems if options.systems is not None else 1 + options.no_hosts,
+        simulated=simulated,
+        saas=options.saas,
+    )
+    lab, progress = Lab(spec.name), Progress()
+    with locks.of_lab(lab):
+        if _is_up(lab, spec, progress):
+            return _report(lab, options.output)
+        try:
+            if spec.hosts:
+                from lab import hosts
+
+                hosts.up(lab, spec, progress)
+            else:
+                from lab.simulated import cluster
+
+                cluster.up(lab, spec, progress)
+        except BaseException as error:
+            _clean_up(lab, spec, progress, error)
+            raise
+    progress.say(f"lab {lab.name} is up")
+    return _report(lab, options.output)
+
+
+def _is_up(lab: Lab, spec: Spec, progress: Progress) -> bool:
+    """Whether exactly this lab is up and healthy; one that is broken or half-made is removed. Raises LabError."""
+    found = state.read(lab) if lab.folder.exists() else {}
+    if not found and not lab.folder.exists():
+        return False
+    if found.get("phase") == "up":
+        if found.get("spec") != spec.record():
+            raise LabError(
+                f"a lab {lab.name} of another kind or size is up already: take it down, or use another --name"
+            )
+        problems = _look(lab, found)["problems"]
+        if not problems:
+            progress.say(f"lab {lab.name} is up already")
+            return True
+        progress.say(f"lab {lab.name} is broken ({'; '.join(problems)}): making it anew")
+    else:
+        progress.say(f"lab {lab.name} was left half-made: making it anew")
+    _remove(lab, found.get("kind"))
+    return False
+
+
+def _clean_up(lab: Lab, spec: Spec, progress: Progress, error: BaseException) -> None:
+    """Take away what a failed ``up`` has made, all but its logs, which say why."""
+    _, interrupts = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    kept = lab.folder.parent / f"{lab.name}.failed-logs"
+    shutil.rmtree(kept, ignore_errors=True)
+    if lab.logs.exists() and isinstance(error, LabError):
+        shutil.copytree(lab.logs, kept)
+        progress.say(f"logs kept in {kept}")
+    progress.say(f"removing what was made of lab {lab.name}")
+    try:
+        _remove(lab, "hosts" if spec.hosts else "control-plane")
+    except LabError as another:
+        progress.say(f"could not remove all of it ({another}); try: python -m lab down --name {lab.name}")
+    finally:
+        signal.signal(signal.SIGINT, interrupts)
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _remove(lab: Lab, kind: str | None) -> None:
+    if kind == "hosts":
+        from lab import hosts
+
+        hosts.down(lab)
+    else:
+        from lab.simulated import cluster
+
+        cluster.down(lab)
+
+
+def _down(options: argparse.Namespace) -> int:
+    lab = Lab(Spec(name=options.name).name)
+    with locks.of_lab(lab):
+        existed = lab.folder.exists()
+        kind = _kind(lab)
+        _remove(lab, kind)
+        shutil.rmtree(lab.folder.parent / f"{lab.name}.failed-logs", ignore_errors=True)
+    text = f"lab {lab.name} is removed" if existed else f"there is no lab {lab.name}"
+    print(json.dumps({"name": lab.name, "removed": existed}) if options.output == "json" else text)
+    return DONE
+
+
+def _kind(lab: Lab) -> str | None:
+    try:
+        return state.read(lab).get("kind")
+    except LabError:
+        return None
+
+
+def _status(options: argparse.Namespace) -> int:
+    lab = Lab(Spec(name=options.name).name)
+    if not lab.folder.exists():
+        print(json.dumps({"name": lab.name, "phase": "none"}) if options.output == "json" else f"no lab {lab.name}")
+        return FAILED
+    return _report(lab, options.output)
+
+
+def _look(lab: Lab, found: dict[str, Any]) -> dict[str, Any]:
+    if found.get("kind") == "hosts":
+        from lab import hosts
+
+        return dict(hosts.status(lab))
+    from lab.simulated import cluster
+
+    return cluster.status(lab)
+
+
+def _report(lab: Lab, output: str) -> int:
+    found = state.read(lab)
+    seen = _look(lab, found)
+    report = {**paths(lab), "kind": found.get("kind"), "phase": found.get("phase"), **seen}
+    if output == "json":
+        print(json.dumps(report, indent=2))
+    else:
+        for key, value in report.items():
+            if isinstance(value, dict):
+                print(f"{key}:")
+                for name, entry in value.items():
+                    detail = ", ".join(f"{k} {v}" for k, v in entry.items()) if isinstance(entry, dict) else entry
+                    print(f"  {name}: {detail}")
+            else:
+                print(f"{key}: {', '.join(value) or 'none' if isinstance(value, list) else value}")
+    return DONE if seen.get("healthy", not seen.get("problems")) and found.get("phase") == "up" else FAILED
+
+
+def _power(options: argparse.Namespace) -> int:
+    from lab.power import power
+
+    print(power(Lab(Spec(name=options.name).name), options.node, options.action))
+    return DONE
+
+
+def _fault(options: argparse.Namespace) -> int:
+    from lab.simulated.control import request
+    from lab.simulated.host import FAULTS
+
+    if not (options.node and options.fault):
+        for name, meaning in FAULTS.items():
+            print(f"{name}: {meaning}")
+        return DONE if not options.node else FAILED
+    lab = Lab(Spec(name=options.name).name)
+    print(request(lab, do="fault", node=options.node, fault=options.fault, present=not options.clear))
+    return DONE
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,158 @@
+"""A whole control-plane lab: up, down, what is there, and nodes that come later."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lab import backup_set, config_file, control_plane, processes, runai, state
+from lab.api import Api
+from lab.errors import LabError, tail
+from lab.layout import PROJECT, Lab
+from lab.locks import release_ports
+from lab.pki import write_ssh_key
+from lab.power import write_script
+from lab.progress import Progress
+from lab.simulated import host as hosts
+from lab.simulated.control import request
+from lab.simulated.node_objects import manifest
+from lab.spec import GPUS_PER_SIMULATED_NODE, Spec
+
+READY_SECONDS = 60.0
+# A lab's data is thrown away, so nobody has to wait until an API server has said good-bye to every watcher.
+STOP_SECONDS = 2.0
+
+
+def up(lab: Lab, spec: Spec, progress: Progress) -> None:
+    """Make the lab. Raises LabError; what was made until then is for the caller to take down."""
+    state.update(lab, kind="control-plane", phase="starting", spec=spec.record(), processes=[])
+    write_ssh_key(lab.ssh_key)
+    api = control_plane.start(lab, progress)
+    with progress.step("adding simulated nodes"):
+        machines = [_new_host(lab, name, role) for name, role in _planned(spec)]
+        _start_simulator(lab)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda machine: api.create("/api/v1/nodes", manifest(machine)), machines))
+    with progress.step("installing what looks like Run:ai"):
+        runai.install(lab, spec)
+    with progress.step("waiting for nodes and pods"):
+        _await_nodes(lab, api, len(machines))
+        runai.await_ready(lab, spec)
+    write_configuration(lab, api)
+    backup_set.write(lab.store, cluster_uid(api), runaiconfig=api.get(runai.RUNAICONFIG))
+    write_script(lab)
+    state.update(lab, phase="up")
+
+
+def down(lab: Lab) -> None:
+    """Stop all processes of the lab, recorded or not, and remove its folder. Raises LabError if something stays."""
+    try:
+        recorded = state.processes(lab)
+    except LabError:
+        recorded = []
+    processes.stop(
+        {daemon.pid: daemon for daemon in [*processes.marked(lab.folder), *recorded]}.values(), grace=STOP_SECONDS
+    )
+    if lab.folder.exists():
+        shutil.rmtree(lab.folder)
+    release_ports(lab)
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """What is there, for people and programs."""
+    wrong = control_plane.unhealthy(lab)
+    machines = {
+        host.node: {"role": host.role, "power": host.power, "ssh": host.reached} for host in hosts.load_all(lab)
+    }
+    running = {daemon.name: "running" if daemon.alive() else "ended" for daemon in state.processes(lab)}
+    return {"healthy": not wrong, "problems": wrong, "hosts": machines, "processes": running}
+
+
+def add_node(lab: Lab, name: str, role: str = "gpu", *, hostname: str = "", gpus: int | None = None) -> hosts.Host:
+    """Add a node with a host of its own to a lab that is up, and return the host. Raises LabError."""
+    api = Api(lab.kubeconfig)
+    host = _new_host(lab, name, role, hostname=hostname, gpus=gpus)
+    request(lab, do="add", node=name)
+    api.create("/api/v1/nodes", manifest(host))
+    write_configuration(lab, api)
+    return host
+
+
+def remove_node(lab: Lab, name: str) -> None:
+    """Take away a node's host and its Node; the pods on it are force-deleted, as nobody is left to end them."""
+    api = Api(lab.kubeconfig)
+    api.delete(f"/api/v1/nodes/{name}")
+    for pod in api.items(f"/api/v1/pods?fieldSelector=spec.nodeName={name}"):
+        where = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
+        api.delete(where, gracePeriodSeconds=0)
+    request(lab, do="remove", node=name)
+    hosts.remove(lab, name)
+    write_configuration(lab, api)
+
+
+def write_configuration(lab: Lab, api: Api) -> None:
+    addresses = {host.node: host.reached for host in hosts.load_all(lab)}
+    config_file.write(lab, uid=cluster_uid(api), addresses=addresses)
+
+
+def cluster_uid(api: Api) -> str:
+    return str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+
+
+def _planned(spec: Spec) -> list[tuple[str, str]]:
+    systems = [(f"system-{number}", "system") for number in range(1, spec.systems + 1)]
+    return [("master-1", "control-plane"), *systems, *((f"gpu-{n}", "gpu") for n in range(1, spec.simulated + 1))]
+
+
+def _new_host(lab: Lab, name: str, role: str, *, hostname: str = "", gpus: int | None = None) -> hosts.Host:
+    if gpus is None:
+        gpus = GPUS_PER_SIMULATED_NODE if role == "gpu" else 0
+    return hosts.create(lab, name, role, port=state.read(lab)["ports"]["ssh"], gpus=gpus, hostname=hostname)
+
+
+def _start_simulator(lab: Lab) -> None:
+    log = lab.logs / "simulator.log"
+    argv = [sys.executable, "-P", "-m", "lab.simulated", lab.name]
+    daemon = processes.start("simulator", argv, folder=lab.folder, log=log, env={"PYTHONPATH": str(PROJECT)})
+    state.add_process(lab, daemon)
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        control_plane.check_alive(lab)
+        try:
+            request(lab, do="ping")
+        except LabError as error:
+            if time.monotonic() > deadline:
+                raise LabError(f"the simulated hosts do not start: {error}\n{tail(log)}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _await_nodes(lab: Lab, api: Api, wanted: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        control_plane.check_alive(lab)
+        nodes = api.items("/api/v1/nodes")
+        leases = {
+            lease["metadata"]["name"]
+            for lease in api.items("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
+        }
+        waiting = sorted(
+            node["metadata"]["name"]
+            for node in nodes
+            if node["metadata"]["name"] not in leases or not _schedulable(node)
+        )
+        if len(nodes) >= wanted and not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise LabError(f"not Ready after {READY_SECONDS:g} s: {', '.join(waiting)}\n{tail(lab.logs / 'kwok.log')}")
+        time.sleep(0.1)
+
+
+def _schedulable(node: dict[str, Any]) -> bool:
+    """Ready, and no longer with the taint that every new node gets until the controller manager has seen it."""
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+    return ready and not any(t["key"].startswith("node.kubernetes.io/") for t in node["spec"].get("taints", []))

@@ -1,0 +1,101 @@
+"""What a simulated host answers to the commands that are sent to it over SSH."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lab.simulated.host import Host
+
+OTHER_BOOT_ID = "00000000-0000-4000-8000-0123456789ab"
+OTHER_MACHINE_ID = "0123456789abcdef0123456789abcdef"
+SUDO_OPTIONS_WITH_VALUE = ("-p", "-u", "-g", "-h", "-C", "-T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and how it ended; ``power`` is what it does to the machine (off, reset, or nothing)."""
+
+    status: int = 0
+    output: str = ""
+    error: str = ""
+    power: str = ""
+
+
+def answer(host: Host, command: str) -> Answer:
+    """Carry out one command line on a host."""
+    if "other-machine" in host.faults:
+        host = replace(host, boot_id=OTHER_BOOT_ID, machine_id=OTHER_MACHINE_ID)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return Answer(2, error=f"sh: syntax error: {error}\n")
+    as_root = bool(words) and words[0] == "sudo"
+    if as_root:
+        if "sudo-refused" in host.faults:
+            return Answer(1, error="sudo: a password is required\n")
+        words = _without_sudo(words)
+    if not words:
+        return Answer(1, error="usage: sudo command\n") if as_root else Answer()
+    program = PROGRAMS.get(words[0].rsplit("/", 1)[-1])
+    if program is None:
+        return Answer(127, error=f"sh: 1: {words[0]}: not found\n")
+    return program(host, words[1:], as_root)
+
+
+def _without_sudo(words: Sequence[str]) -> list[str]:
+    """The command that sudo was asked to run: Fabric sends ``sudo -S -p PROMPT command``."""
+    rest = list(words[1:])
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option in SUDO_OPTIONS_WITH_VALUE and rest:
+            rest.pop(0)
+    return rest
+
+
+def _cat(host: Host, arguments: Sequence[str], _as_root: bool) -> Answer:
+    files = {"/proc/sys/kernel/random/boot_id": host.boot_id, "/etc/machine-id": host.machine_id}
+    paths = [argument for argument in arguments if argument != "--"]
+    missing = next((path for path in paths if path not in files), None)
+    if missing:
+        return Answer(1, error=f"cat: {missing}: No such file or directory\n")
+    return Answer(output="".join(f"{files[path]}\n" for path in paths))
+
+
+def _systemctl(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
+    verbs = [argument for argument in arguments if not argument.startswith("-")]
+    if verbs not in (["poweroff"], ["reboot"]):
+        return Answer(1, error=f"Unknown command verb {' '.join(verbs)}.\n")
+    if not as_root:
+        return Answer(1, error="Call to PowerOff failed: Interactive authentication required.\n")
+    if "poweroff-ignored" in host.faults:
+        return Answer()
+    return Answer(power="off" if verbs == ["poweroff"] else "reset")
+
+
+def _nvidia_smi(host: Host, _arguments: Sequence[str], _as_root: bool) -> Answer:
+    if not host.gpus:
+        return Answer(9, error="NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n")
+    count = host.gpus - ("gpu-lost" in host.faults)
+    serial = host.machine_id[:8]
+    lines = (f"GPU {number}: NVIDIA A100-SXM4-80GB (UUID: GPU-{serial}-{number:04d})\n" for number in range(count))
+    return Answer(output="".join(lines))
+
+
+def _uptime(host: Host, _arguments: Sequence[str], _as_root: bool) -> Answer:
+    return Answer(output=time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(host.booted)))
+
+
+PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
+    "cat": _cat,
+    "hostname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
+    "id": lambda _host, _arguments, as_root: Answer(output="0\n" if as_root else "1000\n"),
+    "nvidia-smi": _nvidia_smi,
+    "systemctl": _systemctl,
+    "true": lambda _host, _arguments, _as_root: Answer(),
+    "uptime": _uptime,
+}
