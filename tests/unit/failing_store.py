@@ -1,4 +1,4 @@
-"""A store that fails as stores do: it refuses, hangs, drips, or speaks out a secret. Protocol ``failing://``."""
+"""A store that fails as stores do: it refuses, hangs, drips, remembers what is no longer so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from typing import Any, ClassVar
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
 
@@ -58,5 +59,25 @@ class DrippingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore
         return self.file
 
 
+class RememberingFileSystem(MemoryFileSystem):  # type: ignore[misc,unused-ignore]
+    """Lists a folder once, and then from memory, as object stores' do. Protocol ``remembering://``."""
+
+    protocol = "remembering"
+    remembered: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> Any:
+        return super()._strip_protocol(path.removeprefix("remembering://"))
+
+    def ls(self, path: str, detail: bool = True, **more: Any) -> Any:
+        if path not in self.remembered:
+            self.remembered[path] = super().ls(path, detail, **more)
+        return self.remembered[path]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.remembered.clear()
+
+
+fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
 fsspec.register_implementation("failing", FailingFileSystem, clobber=True)
 fsspec.register_implementation("dripping", DrippingFileSystem, clobber=True)

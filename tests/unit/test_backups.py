@@ -78,11 +78,14 @@ def test_sets_come_newest_first_and_what_tells_no_time_before_them(folder: Path)
     assert [entry.id for entry in Store(str(folder)).sets()] == ["by-hand", "2026-99-99T00-00-00Z", newer, SET, older]
 
 
-def test_an_old_listing_is_not_believed(folder: Path) -> None:
-    store = Store(str(folder))
-    assert len(store.sets()) == 1
-    write(folder, document(BEGAN + timedelta(hours=1)))
-    assert len(store.sets()) == 2
+def test_an_old_listing_is_not_believed() -> None:
+    memory, store = fsspec.filesystem("memory"), Store("remembering:///listing-test")
+    try:
+        for count, name in enumerate(("first", "second"), start=1):
+            memory.pipe_file(f"/listing-test/{name}/manifest.json", b"{}")
+            assert len(store.sets()) == count
+    finally:
+        memory.rm("/listing-test", recursive=True)
 
 
 def test_a_time_is_read_from_a_name_with_a_suffix() -> None:
@@ -187,7 +190,7 @@ def test_each_refusal_has_a_code_a_sentence_and_a_remedy(failure: Exception, cod
 @pytest.mark.usefixtures("hanging")
 def test_a_hung_store_is_given_up_in_time() -> None:
     began = time.monotonic()
-    with pytest.raises(StoreError, match=r"did not answer in time \(0\.2 s\)") as caught:
+    with pytest.raises(StoreError, match=r"did not answer in time \((silent for|not done after) 0\.2 s\)") as caught:
         Store("failing://x", call_seconds=0.2).sets()
     assert caught.value.code == "store-hangs"
     assert time.monotonic() - began < 5

@@ -14,6 +14,7 @@ import pytest
 from cluster.backups import Store
 from cluster.errors import Misused
 from cluster.gate import Line, Verdict, check, overridden
+from cluster.verdict import conclude
 from tests.unit.asking import SETTINGS, ask, blocked
 from tests.unit.backup_sets import NOW, UID, document, id_of, write
 from tests.unit.failing_store import DrippingFile, DrippingFileSystem, FailingFileSystem
@@ -39,6 +40,10 @@ def test_a_flavour_that_could_not_be_observed_blocks(tmp_path: Path) -> None:
 
 def test_no_store_on_a_self_hosted_cluster_blocks() -> None:
     assert "[recovery] store" in blocked(None, "no backup store is configured").remedy()
+
+
+def test_a_check_that_looked_at_nothing_is_no_pass() -> None:
+    assert conclude([], NOW).blocks
 
 
 def test_an_empty_store_blocks(tmp_path: Path) -> None:
