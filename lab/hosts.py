@@ -50,15 +50,15 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
 
 def _cluster(lab: Lab, made: list[Machine], progress: Progress) -> None:
     master, *others = made
-    with progress.step("making the cluster (kubeadm init, join)"):
+    token = kubeadm.new_token()
+    with progress.step("making the cluster with kubeadm"), ThreadPoolExecutor() as pool:
         machines.import_images(lab, master)
-        with ThreadPoolExecutor() as pool:
-            imports = [pool.submit(machines.import_images, lab, machine) for machine in others]
-            how = kubeadm.init(lab, master, [master])
-            for done in imports:
-                done.result()
-        _each(others, lambda machine: kubeadm.join(lab, machine, how))
-        kubeadm.forget_token(lab, master, how)
+        imports = [pool.submit(machines.import_images, lab, machine) for machine in others]
+        kubeadm.init(lab, master, [master], token)
+        for done in imports:
+            done.result()
+        _each(others, lambda machine: kubeadm.join(lab, machine, token))
+        kubeadm.forget_token(lab, master, token)
 
 
 def _each(made: Iterable[Machine], work: Callable[[Machine], T]) -> list[T]:

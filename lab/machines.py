@@ -90,7 +90,7 @@ def record(lab: Lab, machines: list[Machine]) -> None:
 
 def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binary: Path, archive: Path) -> None:
     """Make a machine and switch it on."""
-    settings = lab.folder / "machines" / machine.node
+    settings = settings_of(lab, machine)
     _write_settings(lab, machine, settings, archive)
     name = machine.container(lab)
     arguments = [
@@ -119,8 +119,13 @@ def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binar
         podman("run", "-d", *arguments, image, "/sbin/init", log=log_of(lab, machine), what=f"starting {machine.node}")
 
 
+def settings_of(lab: Lab, machine: Machine) -> Path:
+    """The folder that the machine sees as /etc/lab, and can't change."""
+    return lab.folder / "machines" / machine.node
+
+
 def _write_settings(lab: Lab, machine: Machine, folder: Path, archive: Path) -> None:
-    """The folder that the machine sees as /etc/lab. The images are linked, so that a cleared cache does no harm."""
+    """The archive of images is linked, so that a cleared cache does no harm."""
     (folder / "cni").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(lab.ssh_key.with_suffix(".pub"), folder / "authorized_keys")
     (folder / "cni" / "10-lab.conflist").write_text(json.dumps(_pod_network(machine), indent=2))
@@ -153,6 +158,14 @@ def inside(
     return podman("exec", *options, machine.container(lab), *argv, log=log, timeout=timeout, stdin=stdin, what=doing)
 
 
+def copy_out(lab: Lab, machine: Machine, path: str, target: Path) -> None:
+    """Copy a file of the machine, which may hold a secret and thus must not be seen in a log. Raises LabError."""
+    fresh = target.with_name(f".{target.name}.fresh")
+    podman("cp", f"{machine.container(lab)}:{path}", str(fresh), log=log_of(lab, machine), what=f"copying {path}")
+    fresh.chmod(0o600)
+    fresh.replace(target)
+
+
 def wait_booted(lab: Lab, machine: Machine) -> str:
     """Wait until containerd and sshd run, and return the machine's line for known_hosts."""
     script = (
@@ -170,7 +183,7 @@ def wait_booted(lab: Lab, machine: Machine) -> str:
 def import_images(lab: Lab, machine: Machine) -> None:
     """Give the machine's containerd all images that are used on the cluster, so that nothing is ever pulled."""
     inside(lab, machine, "ctr", "-n", "k8s.io", "images", "import", "/etc/lab/images.tar", timeout=180)
-    (lab.folder / "machines" / machine.node / "images.tar").unlink()
+    (settings_of(lab, machine) / "images.tar").unlink()
 
 
 def power(lab: Lab, node: str, action: str) -> str:
