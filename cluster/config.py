@@ -185,6 +185,8 @@ class DrainSettings(Section):
     gpu_minutes: PositiveFloat = 10
     approval_hours: PositiveFloat = 72
     return_hours: PositiveFloat = 336
+    service_namespaces: list[str] = []
+    """More namespaces that hold parts of the cluster and no researcher's work."""
 
 
 class LimitsSettings(Section):

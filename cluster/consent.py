@@ -10,6 +10,9 @@ from cluster.plan import Workload
 from cluster.record import Record, Subject
 from cluster.workload_kinds import needs_approval
 
+ALLOW = "allow"
+"""The answer that lets pods that tolerate the drain taint go down with the machine; its items are namespace/name."""
+
 
 def digest_of(items: Iterable[Workload | str]) -> str:
     """What makes two sets of workloads the same: a hash of their sorted keys."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cluster import admission, node, planned, reach, recovery
@@ -53,7 +52,7 @@ def _plan(
     if still_to_stop:
         host, power = _machine(api, settings, seen, name)
         seen = seen.model_copy(update={"host": host, "power_status": power})
-    return seen, planned.plan(seen, options, settings, record, datetime.now(UTC))
+    return seen, planned.plan(seen, options, settings, record)
 
 
 def _machine(api: Api, settings: Settings, seen: Observation, name: str) -> tuple[HostFacts, str]:

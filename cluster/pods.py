@@ -168,8 +168,12 @@ def number(value: Any) -> float:
 
 
 def local_data(pod: Object) -> tuple[str, ...]:
-    """Volumes whose content is lost with the pod or left behind on the node: ``emptyDir`` and ``hostPath``."""
+    """Volumes whose content is lost with the pod or left behind on the node: ``emptyDir`` on disk and ``hostPath``."""
     volumes = objects(mapping(pod.get("spec")).get("volumes"))
     return tuple(
-        f"{one.get('name', '')} ({kind})" for one in volumes for kind in ("emptyDir", "hostPath") if kind in one
+        f"{one.get('name', '')} ({kind})"
+        for one in volumes
+        for kind in ("emptyDir", "hostPath")
+        # In memory it is shared memory, which every training asks for, and nobody's data.
+        if kind in one and mapping(one[kind]).get("medium") != "Memory"
     )

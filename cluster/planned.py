@@ -1,0 +1,155 @@
+"""The planner of planned maintenance: from an observation and choices to a plan. Pure; never raises.
+
+On re-entry the plan holds the steps that are left, with the options that were chosen at the start.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from cluster import node as node_
+from cluster import planned_blockers, planned_steps, planned_warnings, verdict
+from cluster.config import Settings
+from cluster.observation import Observation
+from cluster.options import PlannedOptions
+from cluster.plan import Finding, Plan
+from cluster.planned_case import Case
+from cluster.record import Record
+
+STEPS = (
+    "recovery-gate",
+    "cordon",
+    "approve-workloads",
+    "taint",
+    "see-gone",
+    "shut-down",
+    "see-off",
+    "approve-return",
+    "power-on",
+    "see-back",
+    "untaint",
+    "see-gpus",
+    "uncordon",
+    "see-service",
+    "close",
+)
+
+
+def step_names(options: PlannedOptions) -> tuple[str, ...]:
+    """The steps that planned maintenance has with these options, in order."""
+    left_out: set[str] = set()
+    if not options.shut_down:
+        left_out |= {"shut-down", "see-off"}
+    if not options.shut_down or options.power_on == "person":
+        left_out.add("power-on")
+    # Who switches a machine on by hand says when: there is a person to wait for.
+    if not options.hold and not (options.shut_down and options.power_on == "person"):
+        left_out.add("approve-return")
+    return tuple(name for name in STEPS if name not in left_out)
+
+
+def plan(observation: Observation, options: PlannedOptions, settings: Settings, record: Record | None) -> Plan:
+    """The plan for one node.
+
+    Args:
+        observation: what was seen.
+        options: what was chosen. With an open record the recorded choices count; other ones are a blocker.
+        record: the node's newest record; only an open one matters.
+    """
+    current = record if record is not None and record.open else None
+    if observation.node is None:
+        return _impossible(observation, _no_node(observation.node_name))
+    if current is not None and current.procedure != "planned":
+        return _impossible(observation, _in_downtime(current), current)
+    chosen = options if current is None else _recorded(current)
+    if chosen is None:
+        return _impossible(observation, _unreadable(observation.node_name), current)
+    case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
+    blockers = planned_blockers.of(case)
+    if current is not None and chosen != options:
+        blockers = (_other_options(current, chosen, options), *blockers)
+    return Plan(
+        procedure="planned",
+        node=case.name,
+        cluster=observation.server,
+        roles=node_.roles(case.node),
+        kind=node_.kind(case.node),
+        feasible=not blockers,
+        steps=tuple(planned_steps.step(case, name) for name in case.left),
+        blockers=blockers,
+        warnings=planned_warnings.of(case),
+        workloads=case.workloads,
+        recovery=_verdict(case),
+        continued=current is not None,
+    )
+
+
+def _left(options: PlannedOptions, record: Record | None) -> tuple[str, ...]:
+    if record is None:
+        return step_names(options)
+    # An abort has steps of its own. Imported here, since that module builds on this one.
+    from cluster import procedures
+
+    return procedures.left(record)
+
+
+def _recorded(record: Record) -> PlannedOptions | None:
+    try:
+        return PlannedOptions.model_validate(record.options)
+    except ValidationError:
+        return None
+
+
+def _verdict(case: Case) -> verdict.Verdict | None:
+    if case.record is not None:
+        return case.record.gate
+    found, reason = case.observation.recovery, case.options.override_recovery_gate
+    return verdict.overridden(found, reason) if found is not None and found.blocks and reason.strip() else found
+
+
+def _impossible(observation: Observation, blocker: Finding, record: Record | None = None) -> Plan:
+    node = observation.node
+    return Plan(
+        procedure="planned",
+        node=observation.node_name,
+        cluster=observation.server,
+        roles=node_.roles(node) if node is not None else (),
+        kind=node_.kind(node) if node is not None else "cpu-worker",
+        feasible=False,
+        blockers=(blocker,),
+        continued=record is not None,
+    )
+
+
+def _no_node(name: str) -> Finding:
+    return Finding(
+        code="unknown-node", message=f"There is no node {name} in this cluster", remedy="See 'kubectl get nodes'."
+    )
+
+
+def _in_downtime(record: Record) -> Finding:
+    return Finding(
+        code="in-downtime",
+        message=f"{record.node} is in downtime already ({record.procedure}, opened "
+        f"{record.opened:%Y-%m-%d %H:%M} UTC by {record.who})",
+        remedy=f"'downtime status {record.node}' shows it, 'downtime resume {record.node}' goes on with it, "
+        f"'downtime abort {record.node}' backs out.",
+    )
+
+
+def _other_options(record: Record, chosen: PlannedOptions, given: PlannedOptions) -> Finding:
+    names = [name for name in PlannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
+    return Finding(
+        code="other-options",
+        message=f"{record.node} is in planned maintenance already, opened with other options: {', '.join(names)}",
+        remedy=f"'downtime resume {record.node}' goes on with the recorded ones; to choose others, "
+        f"'downtime abort {record.node}' first.",
+    )
+
+
+def _unreadable(node: str) -> Finding:
+    return Finding(
+        code="record-damaged",
+        message=f"The options in the record of {node} cannot be read",
+        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
+    )

@@ -1,0 +1,98 @@
+"""The steps of planned maintenance in words: what each does to this node, and what it changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster.ownership import Thing
+from cluster.plan import PlannedStep
+from cluster.planned_case import DRAIN, Case, titles
+
+_Words = tuple[str, tuple[str, ...]]
+_NAMED: dict[Thing, str] = {"cordon": "the cordon", "taint": f"the taint {DRAIN}"}
+
+
+def step(case: Case, name: str) -> PlannedStep:
+    """One step of the plan."""
+    words: dict[str, Callable[[Case], _Words]] = {
+        "recovery-gate": _recovery_gate,
+        "cordon": lambda case: _setting(case, "cordon"),
+        "approve-workloads": _approve_workloads,
+        "taint": lambda case: _setting(case, "taint"),
+        "see-gone": lambda _: ("See all pods gone that the taint takes away", ()),
+        "shut-down": _shut_down,
+        "see-off": _see_off,
+        "approve-return": _approve_return,
+        "power-on": lambda case: ("Switch the machine on", (f"switch on the machine of {case.name}",)),
+        "see-back": _see_back,
+        "untaint": lambda case: _taking_off(case, "taint"),
+        "see-gpus": lambda _: ("See all GPUs allocatable that were recorded, while the node is still cordoned", ()),
+        "uncordon": lambda case: _taking_off(case, "cordon"),
+        "see-service": lambda _: ("See the Run:ai service no worse than before", ()),
+        "close": lambda case: ("Close the record", (f"close the record of {case.name}",)),
+    }
+    summary, changes = words[name](case)
+    return PlannedStep(name=name, summary=summary, changes=changes)
+
+
+def _recovery_gate(case: Case) -> _Words:
+    verdict = case.observation.recovery
+    said = "not checked" if verdict is None else verdict.verdict
+    if said == "not-applicable":
+        return "Recovery gate: not applicable, the control plane is not on this cluster (SaaS)", ()
+    about = f", backup set {verdict.set}" if verdict is not None and verdict.set else ""
+    return f"Recovery gate: could the control plane's data be restored? ({said}{about})", ()
+
+
+def _setting(case: Case, thing: Thing) -> _Words:
+    what = _NAMED[thing]
+    if case.sets(thing):
+        if case.stands(thing):
+            return f"Take over {what} that somebody else set", (f"own {what} on {case.name}",)
+        why = (
+            "nothing new starts on the node" if thing == "cordon" else "its pods are evicted, with their grace periods"
+        )
+        return f"Set {what}: {why}", (f"set {what} on {case.name}",)
+    whose = "this downtime's" if case.owns(thing) else "somebody else's, and stays theirs"
+    return f"Nothing to set: {what} stands ({whose})", ()
+
+
+def _taking_off(case: Case, thing: Thing) -> _Words:
+    what = _NAMED[thing]
+    if case.removes(thing):
+        return f"Take off {what}", (f"remove {what} from {case.name}",)
+    if case.stands(thing):
+        return f"Leave {what}: somebody else set it", ()
+    return f"Nothing to take off: {what} does not stand", ()
+
+
+def _approve_workloads(case: Case) -> _Words:
+    if case.unapproved:
+        return f"Ask a person whether interactive work may be evicted: {titles(case.unapproved)}", ()
+    if case.options.interactive == "evict":
+        return "Interactive work may be evicted, as chosen; nobody is asked", ()
+    return "Ask a person if there is interactive work by then; there is none to ask about now", ()
+
+
+def _shut_down(case: Case) -> _Words:
+    how = "over SSH" if case.settings.power.off == "ssh" else "through its power controller"
+    return (
+        f"Shut the machine down {how}, after it has proven to be {case.name}",
+        (f"shut down the machine of {case.name}",),
+    )
+
+
+def _see_off(case: Case) -> _Words:
+    if case.settings.power.status == "none":
+        return "See SSH silent and the node's lease standing still: presumed off", ()
+    return "See the machine off: its power controller says so", ()
+
+
+def _approve_return(case: Case) -> _Words:
+    also = ", and has switched the machine on" if case.options.shut_down and case.options.power_on == "person" else ""
+    return f"Wait until a person says that the work is done{also}", ()
+
+
+def _see_back(case: Case) -> _Words:
+    boot = " with a new boot id" if case.options.shut_down else ""
+    return f"See the node back: Ready{boot}, and its lease renewed", ()
