@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -64,7 +64,7 @@ class Store:
         Misused: the URL is empty or a relative path (``serve`` works in a folder of its own).
     """
 
-    def __init__(self, url: str, options: Mapping[str, str] | None = None, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None, call_seconds: float = CALL_SECONDS) -> None:
         plain = url.removeprefix("file://").removeprefix("local://")
         if not plain or (not plain.startswith(("/", "~")) and "://" not in plain and "::" not in plain):
             raise Misused(
@@ -244,10 +244,22 @@ class Store:
 
     def _clean(self, error: Exception) -> str:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        for value in sorted(self._options.values(), key=len, reverse=True):
+        for value in sorted(_texts(self._options), key=len, reverse=True):
             # Shorter ones are ports and flags: hiding them would only garble the sentence.
             text = text.replace(value, "***") if len(value) > 3 else text
         return shown(masked(text.replace(self._url, self.name)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Each text in an option's value, which may be nested (``client_kwargs``)."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
+    else:
+        yield str(value)
 
 
 def _path_of(part: Part) -> str:

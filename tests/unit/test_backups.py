@@ -24,7 +24,7 @@ from tests.unit.failing_store import DrippingFile, DrippingFileSystem, FailingFi
 
 BEGAN = NOW - timedelta(hours=2)
 SET = id_of(BEGAN)
-SECRET = "hunter2-hunter2"
+SECRET, NESTED = "hunter2-hunter2", "correct-horse"
 
 
 @pytest.fixture
@@ -205,12 +205,14 @@ def test_a_part_that_drips_for_ever_is_given_up_and_closed() -> None:
 
 
 def test_no_secret_is_in_a_message() -> None:
-    FailingFileSystem.failure = OSError(f"login {SECRET} refused at failing://user:{SECRET}@host/x?sig={SECRET}")
-    store = Store(f"failing://user:{SECRET}@host/x", {"key": SECRET, "port": "22"})
+    FailingFileSystem.failure = OSError(f"login {NESTED} refused at failing://user:{SECRET}@host/x?sig={SECRET}")
+    store = Store(f"failing://user:{SECRET}@host/x", {"port": 22, "client_kwargs": {"keys": [NESTED]}})
     with pytest.raises(StoreError) as caught:
         store.sets()
     error = caught.value
-    assert SECRET not in "".join([str(error), repr(error), repr(store), store.name, repr(error.__cause__)])
+    said = "".join([str(error), repr(error), repr(store), store.name, repr(error.__cause__)])
+    assert SECRET not in said
+    assert NESTED not in said
     assert error.__suppress_context__
     assert "failing://***@host/x" in error.message
 
