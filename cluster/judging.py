@@ -186,7 +186,7 @@ def _not_whole(seen: Seen | None) -> str:
     The vendor's page saves ``.spec`` alone, which cannot be applied again.
     """
     if seen is None or seen.content is None:
-        return "could not be read" if seen is None or not seen.problem else seen.problem
+        return f"cannot be used: {(seen and seen.problem) or 'it was not read'}"
     try:
         document = json.loads(seen.content)
     except (ValueError, RecursionError):
