@@ -12,12 +12,13 @@ podman frees all of them when it first sees a store after a restart.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
 from lab.layout import cache_folder
-from lab.processes import run
+from lab.processes import MARK, Daemon, marked, run
 from lab.state import write_atomically
 
 MACHINE = Path("/run/runai-downtime-lab")
@@ -64,11 +65,28 @@ runroot = "{run_folder / "storage"}"
     return {variable: os.fspath(path) for variable, (path, _) in paths.items()}
 
 
+def unfinished(folder: Path) -> list[Daemon]:
+    """The podman commands that work for the lab in ``folder`` right now, also those of a process that was killed.
+
+    Not the monitors of its running containers, which inherit the same mark.
+    """
+    found = []
+    for daemon in marked(folder):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{daemon.pid}/comm").read_text().strip() == "podman":
+                found.append(daemon)
+    return found
+
+
 def podman(
     *arguments: str, log: Path, timeout: float = SECONDS, stdin: str | bytes | None = None, what: str = ""
 ) -> str:
-    """Run podman on the labs' store and return its standard output. Raises LabError with the log's last lines."""
-    return run(["podman", *arguments], log=log, timeout=timeout, env=environment(), stdin=stdin, what=what)
+    """Run podman on the labs' store and return its standard output. Raises LabError with the log's last lines.
+
+    A command for one lab logs into its folder, and is marked as belonging to it.
+    """
+    variables = {**environment(), MARK: os.fspath(log.parent.parent)}
+    return run(["podman", *arguments], log=log, timeout=timeout, env=variables, stdin=stdin, what=what)
 
 
 def succeeds(*arguments: str, log: Path, timeout: float = SECONDS) -> bool:

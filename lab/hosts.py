@@ -1,64 +1,108 @@
-"""A lab with hosts: machines made of podman containers, and a kubeadm cluster on them, with something like Run:ai."""
+"""A lab with hosts: machines made of podman containers, a kubeadm cluster on them, and what looks like Run:ai on it."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import archive, binaries, images, kubeadm, machines, network, packages, state
+from lab import archive, backup_set, binaries, config_file, images, kubeadm, machines, network, packages, runai, state
+from lab.api import JSON, Api
+from lab.engine import unfinished
 from lab.errors import LabError
 from lab.layout import Lab, cache_folder
 from lab.machines import Machine
-from lab.processes import run
+from lab.patience import until
+from lab.pki import write_ssh_key
+from lab.power import write_script
 from lab.progress import Progress
 from lab.spec import Spec
 
 T = TypeVar("T")
 
+READY_SECONDS = 90.0
+STRAGGLER_SECONDS = 20.0
+
 
 def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] | None = None) -> None:
     """Make the lab. ``host_names`` gives hosts another name than their node's, as it happens in real clusters.
 
-    Raises LabError, with the last lines of the log, after everything that had been made was removed again.
+    Raises LabError, with the last lines of the log; what was made until then is for the caller to take down.
     """
+    if spec.simulated:
+        raise LabError("simulated nodes beside hosts are not possible yet: leave out --simulated, or use --no-hosts")
     packages.ensure(progress)
     binary = binaries.ensure_kubernetes(progress)
     image = images.ensure_node_image(progress)
     container_images = archive.ensure(binary, progress)
-    state.update(lab, kind="hosts", phase="starting", spec=spec.record(), processes=[], ports={})
-    try:
-        subnet = network.claim(lab)
-        made = machines.plan(spec, subnet, host_names or {})
-        machines.record(lab, made)
-        binaries.link_commands(binary, lab.bin)
-        _make_key(lab)
-        with progress.step(f"switching on {len(made)} machines on {subnet}"):
-            _each(made, lambda machine: machines.start(lab, machine, made, image, binary, container_images))
-            lab.known_hosts.write_text(
-                "\n".join(_each(made, lambda machine: machines.wait_booted(lab, machine))) + "\n"
-            )
-        _cluster(lab, made, progress)
-        state.update(lab, phase="up")
-    except BaseException:
-        _keep_logs(lab, progress)
-        down(lab)
-        raise
+    state.update(lab, kind="hosts", phase="starting", spec=spec.record(), processes=[])
+    subnet = network.claim(lab)
+    made = machines.plan(spec, subnet, host_names or {})
+    machines.record(lab, made)
+    binaries.link_commands(binary, lab.bin)
+    write_ssh_key(lab.ssh_key)
+    with progress.step(f"switching on {len(made)} machines on {subnet}"):
+        _each(made, lambda machine: machines.start(lab, machine, made, image, binary, container_images))
+        keys = _each(made, lambda machine: machines.wait_booted(lab, machine))
+        lab.known_hosts.write_text("".join(f"{key}\n" for key in keys))
+    with progress.step("making the cluster with kubeadm"):
+        api = _make_cluster(lab, made)
+    with progress.step("installing what looks like Run:ai"):
+        runai.install(lab, spec)
+    with progress.step("waiting for its pods"):
+        runai.await_ready(lab, spec)
+    _describe(lab, api, made)
+    state.update(lab, phase="up")
 
 
-def _cluster(lab: Lab, made: list[Machine], progress: Progress) -> None:
+def _make_cluster(lab: Lab, made: list[Machine]) -> Api:
     master, *others = made
     token = kubeadm.new_token()
-    with progress.step("making the cluster with kubeadm"), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:
         machines.import_images(lab, master)
         imports = [pool.submit(machines.import_images, lab, machine) for machine in others]
         kubeadm.init(lab, master, [master], token)
         for done in imports:
             done.result()
-        _each(others, lambda machine: kubeadm.join(lab, machine, token))
-        kubeadm.forget_token(lab, master, token)
+    _each(others, lambda machine: kubeadm.join(lab, machine, token))
+    kubeadm.forget_token(lab, master, token)
+    api = Api(lab.kubeconfig)
+    for machine in others:
+        api.patch(f"/api/v1/nodes/{machine.node}", {"metadata": {"labels": kubeadm.LABELS[machine.role]}})
+    _await_nodes(lab, api, made)
+    return api
+
+
+def _await_nodes(lab: Lab, api: Api, made: list[Machine]) -> None:
+    wanted = {machine.node for machine in made}
+    waiting: set[str] = wanted
+
+    def ready() -> bool:
+        nonlocal waiting
+        waiting = wanted - {node["metadata"]["name"] for node in api.items("/api/v1/nodes") if _usable(node)}
+        return not waiting
+
+    def said() -> str:
+        return f"not Ready: {', '.join(sorted(waiting))}"
+
+    until(ready, seconds=READY_SECONDS, what=said, log=lab.logs / f"{made[0].node}.log")
+
+
+def _usable(node: JSON) -> bool:
+    """Ready, and no longer with the taint that a node has until the controller manager has seen it Ready."""
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+    return ready and not any(t["key"].startswith("node.kubernetes.io/") for t in node["spec"].get("taints", []))
+
+
+def _describe(lab: Lab, api: Api, made: list[Machine]) -> None:
+    """Write what makes the product work with this lab: configuration, a backup set, the power program."""
+    uid = str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+    config_file.write(lab, uid=uid, addresses={machine.node: machine.address for machine in made})
+    backup_set.write(lab.store, uid, runaiconfig=api.get(runai.RUNAICONFIG))
+    write_script(lab)
 
 
 def _each(made: Iterable[Machine], work: Callable[[Machine], T]) -> list[T]:
@@ -67,40 +111,51 @@ def _each(made: Iterable[Machine], work: Callable[[Machine], T]) -> list[T]:
         return list(pool.map(work, made))
 
 
-def _make_key(lab: Lab) -> None:
-    arguments = ["-q", "-t", "ed25519", "-N", "", "-C", f"lab {lab.name}", "-f", str(lab.ssh_key)]
-    run(["ssh-keygen", *arguments], log=lab.logs / "ssh-keygen.log", timeout=30)
-
-
-def _keep_logs(lab: Lab, progress: Progress) -> None:
-    """The lab's folder goes when its making failed; its logs are what a person needs then."""
-    kept = cache_folder() / "logs" / f"failed-{lab.name}"
-    shutil.rmtree(kept, ignore_errors=True)
-    if lab.logs.is_dir():
-        shutil.copytree(lab.logs, kept)
-        progress.say(f"the logs are kept in {kept}")
-
-
 def down(lab: Lab) -> None:
-    """Remove everything of the lab: machines, disks, network, folder. Safe to repeat, and after a crashed ``up``."""
+    """Remove everything of the lab: machines, disks, network, folder. Safe to repeat, and after a crashed ``up``.
+
+    A killed ``up`` may have left a podman behind that is just making a machine: so everything is removed again when
+    the last of them has ended.
+    """
+    if os.geteuid() != 0:
+        raise LabError(f"the lab {lab.name} has hosts, so only root can remove it")
     log = cache_folder() / "logs" / f"down-{lab.name}.log"
-    machines.remove(lab, log)
-    network.release(lab, log)
+    _remove(lab, log)
+    if unfinished(lab.folder):
+
+        def ended() -> bool:
+            return not unfinished(lab.folder)
+
+        until(ended, seconds=STRAGGLER_SECONDS, what="podman commands of an earlier up still run")
+        _remove(lab, log)
     shutil.rmtree(lab.folder, ignore_errors=True)
     if lab.folder.exists():
         raise LabError(f"can't remove {lab.folder}")
     log.unlink(missing_ok=True)
 
 
+def _remove(lab: Lab, log: Path) -> None:
+    machines.remove(lab, log)
+    network.release(lab, log)
+
+
 def status(lab: Lab) -> dict[str, Any]:
-    """The machines of the lab and their power state."""
-    found = []
-    for machine in machines.of_lab(lab):
+    """What is there, for people and programs."""
+    made = machines.of_lab(lab)
+    found: dict[str, dict[str, str]] = {}
+    problems = []
+    for machine in made:
         power = machines.power(lab, machine.node, "status")
-        found.append({"node": machine.node, "host": machine.host_name, "address": machine.address, "power": power})
-    return {"machines": found, "subnet": state.read(lab).get("subnet", "")}
-
-
-def paths(lab: Lab) -> dict[str, Path]:
-    """What ``up`` made that others need."""
-    return {"kubeconfig": lab.kubeconfig, "known_hosts": lab.known_hosts, "ssh_key": lab.ssh_key}
+        found[machine.node] = {
+            "role": machine.role,
+            "power": power,
+            "ssh": f"ops@{machine.address}",
+            "host name": machine.host_name,
+        }
+        if power == "off":
+            problems.append(f"{machine.node} is off")
+    try:
+        Api(lab.kubeconfig).call("GET", "/readyz", seconds=5)
+    except LabError as error:
+        problems.append(f"the API server is not ready: {error}")
+    return {"healthy": not problems, "problems": problems, "hosts": found, "subnet": state.read(lab).get("subnet", "")}

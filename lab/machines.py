@@ -127,7 +127,7 @@ def settings_of(lab: Lab, machine: Machine) -> Path:
 def _write_settings(lab: Lab, machine: Machine, folder: Path, archive: Path) -> None:
     """The archive of images is linked, so that a cleared cache does no harm."""
     (folder / "cni").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(lab.ssh_key.with_suffix(".pub"), folder / "authorized_keys")
+    shutil.copyfile(lab.ssh_key.with_name(f"{lab.ssh_key.name}.pub"), folder / "authorized_keys")
     (folder / "cni" / "10-lab.conflist").write_text(json.dumps(_pod_network(machine), indent=2))
     images = folder / "images.tar"
     try:
