@@ -22,7 +22,7 @@ from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import PlannedOptions, Procedure
-from cluster.record import Found, Phase, Record, StepState, in_phase, noted
+from cluster.record import Found, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
 from cluster.question import Answer, Question
 
@@ -200,7 +200,7 @@ def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bo
     if not abort:
         return record
     procedures.require_abortable(record)
-    return Records(api).update(name, lock.epoch, lambda old: in_phase(old, "aborting"))
+    return Records(api).update(name, lock.epoch, aborting)
 
 
 def not_in_downtime(name: str) -> Blocked:
@@ -272,11 +272,6 @@ def _found(found: Object, api: Api) -> Found:
         gpus=node.gpus(found),
         service=service.gather(api).model_dump(mode="json"),
     )
-
-
-def phase(downtime: Downtime, new: Phase) -> None:
-    """Write a phase by itself."""
-    downtime.write(lambda old: in_phase(old, new))
 
 
 def who() -> str:

@@ -13,7 +13,7 @@ Interactive = Literal["ask", "evict", "refuse"]
 class PlannedOptions(BaseModel):
     """The choices of planned maintenance."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(default="", max_length=500, description="Why: shown in the record, Events and the report.")
     interactive: Interactive = Field(

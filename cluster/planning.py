@@ -46,7 +46,7 @@ def look_again(downtime: Downtime) -> tuple[Observation, Plan]:
 def _plan(
     api: Api, settings: Settings, name: str, options: PlannedOptions, record: Record | None, depth: Depth
 ) -> tuple[Observation, Plan]:
-    verdict = recovery.judge(api, settings, depth, options.override_recovery_gate) if record is None else record.gate
+    verdict = recovery.judge(api, settings, depth) if record is None else record.gate
     seen = observe(api, name, settings, down=admission.down(api) - {name}, recovery=verdict)
     still_to_stop = options.shut_down and not (record is not None and record.done("shut-down"))
     if still_to_stop:

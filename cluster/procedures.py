@@ -19,11 +19,11 @@ UNDO = ("untaint", "see-gpus", "uncordon", "see-service", "close")
 
 def steps_of(record: Record) -> tuple[str, ...]:
     """All steps of this downtime, done ones included, in order. Pure."""
-    if record.phase == "aborting" and not _machine_touched(record):
+    if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
     names = planned.step_names(PlannedOptions.model_validate(record.options))
-    if record.phase == "aborting":
+    if record.aborted:
         return names[names.index("see-off") :]
     return names
 

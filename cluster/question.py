@@ -22,12 +22,14 @@ class Question:
 
     Attributes:
         digest: of what it is about; an answer holds for exactly that.
+        patience_seconds: how long a form waits for its answer.
     """
 
     subject: Subject
     node: str
     digest: str
     workloads: tuple[Workload, ...] = ()
+    patience_seconds: int = 72 * 3600
 
     @property
     def items(self) -> tuple[str, ...]:

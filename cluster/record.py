@@ -88,6 +88,7 @@ class Record(_Model):
     node: str
     node_uid: str
     phase: Phase = "admitted"
+    aborted: bool = False
     reason: str = ""
     who: str
     opened: datetime
@@ -137,6 +138,11 @@ def change_is(record: Record, what: str, value: str, state: Literal["intended", 
 def in_phase(record: Record, phase: Phase) -> Record:
     """The record in another phase."""
     return record if record.phase == phase else noted(record.model_copy(update={"phase": phase}), f"phase {phase}")
+
+
+def aborting(record: Record) -> Record:
+    """The record on its way back, by decision; it stays an aborted one for good."""
+    return in_phase(record.model_copy(update={"aborted": True}), "aborting")
 
 
 def approved(record: Record, approval: Approval) -> Record:

@@ -9,6 +9,7 @@ from cluster import gate
 from cluster.api import Api
 from cluster.backups import Store
 from cluster.config import Settings
+from cluster.errors import Blocked
 from cluster.gate import Depth, GateSettings, Verdict
 from cluster.reach import MASKER, secret_reader
 from cluster.secret_refs import SecretRef, resolve
@@ -20,19 +21,17 @@ if TYPE_CHECKING:
 BACKEND = "/api/v1/namespaces/runai-backend"
 
 
-def judge(api: Api, settings: Settings, depth: Depth, override: str = "") -> Verdict:
+def judge(api: Api, settings: Settings, depth: Depth) -> Verdict:
     """The verdict on the backup sets of this cluster.
 
     Args:
         depth: ``sizes`` for a plan; ``checksums`` reads every part back, before a run's first change.
-        override: why a person goes on in spite of it; empty: nobody does.
     """
     self_hosted = api.get(BACKEND) is not None
     limits = GateSettings(
         cluster_uid=settings.cluster.uid, max_age=timedelta(hours=settings.recovery.max_age_hours)
     )
-    verdict = gate.check(_store(api, settings), self_hosted=self_hosted, settings=limits, depth=depth)
-    return gate.overridden(verdict, override) if override else verdict
+    return gate.check(_store(api, settings), self_hosted=self_hosted, settings=limits, depth=depth)
 
 
 def _store(api: Api, settings: Settings) -> Store | None:
@@ -55,7 +54,13 @@ def summary(verdict: Verdict) -> str:
 def _judged(downtime: Downtime) -> Seen:
     # Opening a downtime records the verdict with it; a record without one was made by other means.
     verdict = downtime.record.gate
-    return Seen(summary(verdict) if verdict is not None else "was not judged")
+    if verdict is None or verdict.blocks:
+        raise Blocked(
+            "recovery-gate",
+            f"The record of {downtime.node} holds no verdict of the recovery gate that lets it go down",
+            f"'downtime abort {downtime.node}', then start again.",
+        )
+    return Seen(summary(verdict))
 
 
 RECOVERY_GATE = Step("recovery-gate", _judged, _judged)

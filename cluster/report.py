@@ -58,8 +58,9 @@ def of_plan(plan: Plan, reason: str = "") -> Report:
 
 def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: Outcome | None = None) -> Report:
     """The report of a downtime, from its record."""
+    ended: Outcome = "aborted" if record.aborted else "done"
     return Report(
-        outcome=outcome or ("done" if record.phase == "closed" else "waiting"),
+        outcome=outcome or ("waiting" if record.open else ended),
         node=record.node,
         procedure=record.procedure,
         phase=record.phase,

@@ -110,5 +110,5 @@ def _done(old: Record, step: Step, seen: Seen) -> Record:
 
 def _in_phase(old: Record, phase: Phase | None) -> Record:
     # An abort stays an abort, whatever steps it performs.
-    stays = phase is None or (old.phase == "aborting" and phase != "closed")
+    stays = phase is None or (old.aborted and phase != "closed")
     return old if stays or phase is None else records_of.in_phase(old, phase)

@@ -29,7 +29,8 @@ def about_workloads(downtime: Downtime) -> Question | None:
         return None
     if downtime.options.interactive == "refuse":
         raise _refused(downtime, "as this run was told to refuse that", asking)
-    return Question("interactive", downtime.node, consent.digest_of(asking), asking)
+    patience = int(downtime.settings.drain.approval_hours * 3600)
+    return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience)
 
 
 def about_return(downtime: Downtime) -> Question | None:
@@ -37,7 +38,8 @@ def about_return(downtime: Downtime) -> Question | None:
     name = "approve-return"
     if name not in downtime.steps or downtime.record.done(name) or _answer(downtime.record, "return"):
         return None
-    return Question("return", downtime.node, consent.digest_of([downtime.record.id]))
+    patience = int(downtime.settings.drain.return_hours * 3600)
+    return Question("return", downtime.node, consent.digest_of([downtime.record.id]), patience_seconds=patience)
 
 
 def put(downtime: Downtime, question: Question) -> None:
@@ -121,7 +123,7 @@ def _answer(record: Record, subject: Subject) -> Approval | None:
 
 
 def _past_taint(downtime: Downtime) -> bool:
-    return downtime.record.done("taint") or downtime.record.phase == "aborting"
+    return downtime.record.done("taint") or downtime.record.aborted
 
 
 def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> Blocked:

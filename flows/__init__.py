@@ -1,1 +1,1 @@
-"""One file per procedure; each reads like the runbook, top to bottom."""
+"""One file for each procedure; each reads like the runbook, top to bottom."""

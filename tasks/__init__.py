@@ -1,1 +1,1 @@
-"""The steps that flows are made of: Prefect tasks, one file per thing they touch."""
+"""The steps that flows are made of: Prefect tasks, one file for each thing that they touch."""

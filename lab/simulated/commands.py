@@ -11,6 +11,7 @@ from lab.simulated.host import Host
 
 OTHER_BOOT_ID = "00000000-0000-4000-8000-0123456789ab"
 OTHER_MACHINE_ID = "0123456789abcdef0123456789abcdef"
+OTHER_BOOT_STATUS = 79
 SUDO_OPTIONS_WITH_VALUE = ("-p", "-u", "-g", "-h", "-C", "-T")
 
 
@@ -32,10 +33,16 @@ def answer(host: Host, command: str) -> Answer:
         words = shlex.split(command)
     except ValueError as error:
         return Answer(2, error=f"sh: syntax error: {error}\n")
+    guarded, words = _without_boot_guard(words)
+    if guarded not in ("", host.boot_id):
+        return Answer(OTHER_BOOT_STATUS)
+    words = words[2:] if words[:2] == ["env", "LC_ALL=C"] else words
     as_root = bool(words) and words[0] == "sudo"
     if as_root:
         if "sudo-refused" in host.faults:
             return Answer(1, error="sudo: a password is required\n")
+        if "-l" in words[1:3]:
+            return Answer(output=f"/usr/bin/{shlex.join(_without_sudo(words))}\n")
         words = _without_sudo(words)
     if not words:
         return Answer(1, error="usage: sudo command\n") if as_root else Answer()
@@ -43,6 +50,13 @@ def answer(host: Host, command: str) -> Answer:
     if program is None:
         return Answer(127, error=f"sh: 1: {words[0]}: not found\n")
     return program(host, words[1:], as_root)
+
+
+def _without_boot_guard(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The boot id that a command is meant for, and the command: ``sh -c 'test … || exit 79; …' sh BOOT-ID COMMAND…``."""
+    if words[:2] == ["sh", "-c"] and len(words) > 5 and "exit 79" in words[2]:
+        return words[4], list(words[5:])
+    return "", list(words)
 
 
 def _without_sudo(words: Sequence[str]) -> list[str]:
@@ -96,6 +110,7 @@ PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
     "id": lambda _host, _arguments, as_root: Answer(output="0\n" if as_root else "1000\n"),
     "nvidia-smi": _nvidia_smi,
     "systemctl": _systemctl,
+    "uname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "true": lambda _host, _arguments, _as_root: Answer(),
     "uptime": _uptime,
 }

@@ -1,0 +1,79 @@
+"""Where the workloads of a drained node went. Reported, never a condition: a queue may be long for good reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from cluster import pods, workloads
+from cluster.api import Api, Object
+from cluster.errors import DowntimeError
+from cluster.owners import Resolver
+from cluster.plan import Workload
+from cluster.report import Whereabouts
+
+
+def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, ...]:
+    """Look for each workload's pods, a namespace at a time. What cannot be looked at is ``unknown``: it never raises."""
+    resolver = Resolver(api)
+    known: dict[str, dict[str, list[Object]] | None] = {}
+    found: list[Whereabouts] = []
+    for workload in drained:
+        if workload.namespace not in known:
+            known[workload.namespace] = _by_title(api, resolver, workload.namespace)
+        found.append(_of_one(node, workload, known[workload.namespace]))
+    return tuple(found)
+
+
+def _by_title(api: Api, resolver: Resolver, namespace: str) -> dict[str, list[Object]] | None:
+    titles: dict[str, list[Object]] = {}
+    try:
+        for pod in api.iterate(f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"):
+            chains = resolver.chains([pod])
+            titles.setdefault(workloads.title_of(pod, chains), []).append(pod)
+    except DowntimeError:
+        return None
+    return titles
+
+
+def _of_one(node: str, workload: Workload, titles: dict[str, list[Object]] | None) -> Whereabouts:
+    report = Whereabouts(
+        workload=workload.name,
+        namespace=workload.namespace,
+        owner=workload.owner,
+        kind=workload.kind,
+        now="unknown",
+        detail="its namespace could not be looked at",
+    )
+    if titles is None:
+        return report
+    title = f"{workload.namespace}/{workload.controller or f'Pod/{workload.name}'}"
+    now, detail = _now(node, titles.get(title, []))
+    return report.model_copy(update={"now": now, "detail": detail})
+
+
+def _now(node: str, found: list[Object]) -> tuple[str, str]:
+    alive = [pod for pod in found if not pods.is_finished(pod)]
+    here = [pod for pod in alive if _where(pod) == node]
+    if here and not all(pods.is_terminating(pod) for pod in here):
+        return "still-here", ", ".join(pods.name(pod) for pod in here)
+    running = sorted({_where(pod) for pod in alive if pods.mapping(pod.get("status")).get("phase") == "Running"} - {""})
+    if running:
+        return "running", f"on {', '.join(running)}"
+    if alive:
+        return "waiting", _reason(alive[0])
+    if found:
+        return "finished", ", ".join(sorted({str(pods.mapping(pod.get("status")).get("phase")) for pod in found}))
+    return "deleted", "it has no pod any more"
+
+
+def _where(pod: Object) -> str:
+    return str(pods.mapping(pod.get("spec")).get("nodeName") or "")
+
+
+def _reason(pod: Object) -> str:
+    if _where(pod):
+        return f"on its way to {_where(pod)}"
+    conditions = pods.objects(pods.mapping(pod.get("status")).get("conditions"))
+    scheduled = next((one for one in conditions if one.get("type") == "PodScheduled"), {})
+    return str(scheduled.get("message") or "not scheduled yet")[:300]

@@ -1,0 +1,69 @@
+"""Serving the flows: what the Prefect UI, schedules and the REST API can start.
+
+Flows run in child processes that are started with the current folder on ``sys.path``. A foreign ``tasks.py`` there
+would be imported instead of ours, so serving moves into an empty folder of its own, and flows are named by module.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from prefect import serve as prefect_serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import Flow
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from cluster import config
+from flows.abort_downtime import abort_downtime
+from flows.planned_maintenance import planned_maintenance
+from flows.resume_downtime import resume_downtime
+
+# Sunday night; paused, and for no node: whoever wants it names the node and switches it on.
+_WEEKLY = Cron(
+    "0 3 * * 0",
+    timezone="UTC",
+    active=False,
+    slug="weekly",
+    parameters={"node": "name-of-a-node", "reason": "weekly maintenance", "interactive": "refuse"},
+)
+
+
+def all_deployments() -> list[RunnerDeployment]:
+    """Every deployment that is served."""
+    return [
+        _deployment(planned_maintenance, ["planned"], schedules=[_WEEKLY]),
+        _deployment(resume_downtime, ["any"]),
+        _deployment(abort_downtime, ["any"]),
+    ]
+
+
+def _deployment(flow: Flow[..., Any], tags: list[str], **more: Any) -> RunnerDeployment:
+    made = flow.to_deployment(
+        name=flow.name,
+        description=flow.description,
+        tags=["runai-downtime", *tags],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        **more,
+    )
+    # Only inside an event loop would it be something else: a coroutine.
+    assert isinstance(made, RunnerDeployment)
+    return made
+
+
+def serve(limit: int = 8) -> None:
+    """Serve until the process is ended.
+
+    Args:
+        limit: how many flow runs may be under way at once. A suspended run does not count.
+
+    Raises:
+        Misused: the configuration is missing or malformed: said now, not when the first run starts.
+    """
+    source: Path = config.load().source.resolve()
+    os.environ["DOWNTIME_CONFIG"] = str(source)
+    with tempfile.TemporaryDirectory(prefix="downtime-serve-") as empty:
+        os.chdir(empty)
+        # A schedule that somebody switched on stays on when this process is restarted.
+        prefect_serve(*all_deployments(), limit=limit, pause_on_shutdown=False, print_starting_message=False)

@@ -1,0 +1,86 @@
+"""Planned maintenance of one node."""
+
+from typing import Literal
+
+from prefect import flow
+
+from cluster import report
+from cluster.downtime import Downtime, Start, who
+from cluster.options import PlannedOptions
+from cluster.report import Report
+from tasks import approval, downtimes, gpus, machine, planning, recovery, scheduling, service, workloads
+
+
+@flow(name="planned-maintenance", flow_run_name="planned-maintenance of {node}", persist_result=False)
+def planned_maintenance(
+    node: str,
+    reason: str = "",
+    interactive: Literal["ask", "evict", "refuse"] = "ask",
+    shut_down: bool = True,
+    power_on: Literal["controller", "person"] = "person",
+    hold: bool = True,
+    eviction_minutes: int = 0,
+    dry_run: bool = False,
+    requested_by: str = "",
+    allow_tolerating: str = "",
+    override_pdb: str = "",
+    override_recovery_gate: str = "",
+    adopt_taint: bool = False,
+) -> Report:
+    """Take a node down in an orderly way, and bring it back.
+
+    Running it again for a node in downtime goes on where that downtime is.
+
+    Args:
+        node: Name of the Kubernetes node.
+        reason: Why. Kept in the record, Events and the report.
+        interactive: What happens to interactive work on the node. ask waits for a decision in the UI.
+        shut_down: Shut the machine down after the drain.
+        power_on: Who switches the machine on again. controller needs a configured power controller.
+        hold: Wait, before the return, until a person says that the work on the machine is done.
+        eviction_minutes: Give up when pods are still there after so many minutes. 0 means by their grace periods.
+        dry_run: Only make the plan. Nothing is changed.
+        requested_by: Who wants this. Kept in the record.
+        allow_tolerating: Why pods that tolerate the drain may go down with the machine. Empty means they may not.
+        override_pdb: Why PodDisruptionBudgets may be violated. Empty means they may not.
+        override_recovery_gate: Why the node may go down without a good recovery check. Empty means it may not.
+        adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
+    """
+    options = PlannedOptions(
+        reason=reason,
+        interactive=interactive,
+        shut_down=shut_down,
+        power_on=power_on,
+        hold=hold,
+        eviction_minutes=eviction_minutes or None,
+        allow_tolerating=allow_tolerating,
+        override_pdb=override_pdb,
+        override_recovery_gate=override_recovery_gate,
+        adopt_taint=adopt_taint,
+    )
+    plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the recovery gate, publishes; changes nothing
+    if dry_run:
+        return report.of_plan(plan, reason)
+    planning.require_feasible(plan)
+    start = Start("planned", node, options, plan.recovery, requested_by or who())
+    with downtimes.enter(start) as downtime:  # lock, admission, record: opened or continued
+        return through(downtime)
+
+
+def through(downtime: Downtime) -> Report:
+    """All steps, in order. Those that are done, or not in the plan, do nothing."""
+    recovery.gate(downtime)
+    scheduling.cordon(downtime)  # nothing new lands while a person thinks
+    approval.of_workloads(downtime)  # may suspend this run
+    scheduling.taint(downtime)
+    workloads.see_gone(downtime)
+    machine.shut_down(downtime)
+    machine.see_off(downtime)
+    approval.of_return(downtime)  # hours or days pass here; may suspend
+    machine.power_on(downtime)
+    machine.see_back(downtime)
+    scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
+    gpus.see_all(downtime)
+    scheduling.uncordon(downtime)  # only if the cordon is ours
+    service.see_as_before(downtime)
+    return downtimes.close(downtime)

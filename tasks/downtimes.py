@@ -1,0 +1,56 @@
+"""Entering a downtime, going on with one, and closing it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import get_run_logger, task
+from prefect.exceptions import MissingContextError
+from prefect.runtime import flow_run
+
+from cluster import closing, downtime, report, waiting, whereabouts
+from cluster.downtime import Downtime, Start
+from cluster.report import Report
+from cluster.step import perform
+from tasks import approval, publishing, sessions
+from tasks.retrying import RETRIES
+from tasks.terminal import TERMINAL
+
+
+@contextmanager
+def enter(start: Start) -> Iterator[Downtime]:
+    """Open the downtime of a node, or go on with the one that is open; the lock is released at the end, in any case."""
+    start = Start(start.procedure, start.node, start.options, start.gate, start.who, str(flow_run.id or ""))
+    with downtime.enter(sessions.api(), sessions.settings(), start, say, approval.ask()) as entered:
+        yield entered
+
+
+@contextmanager
+def go_on(node: str, who: str = "", *, abort: bool = False) -> Iterator[Downtime]:
+    """Go on with the open downtime of a node, or back out of it."""
+    api, settings = sessions.api(), sessions.settings()
+    with downtime.go_on(api, settings, node, say, approval.ask(), abort=abort) as entered:
+        if not abort:
+            waiting.answer_by_resuming(entered, who or downtime.who())
+        yield entered
+
+
+@task(name="close", **RETRIES)
+def close(entered: Downtime) -> Report:
+    """Close the record, and say what was done and where the workloads are."""
+    perform(entered, closing.CLOSE)
+    there = whereabouts.of(entered.api, entered.node, entered.record.workloads)
+    final = report.of_record(entered.record, there)
+    publishing.final(final)
+    return final
+
+
+def say(step: str, text: str) -> None:
+    """Tell the person at the terminal, else the run's log."""
+    terminal = TERMINAL.get()
+    if terminal is not None:
+        terminal.say(step, text)
+        return
+    try:
+        get_run_logger().info("%s: %s", step, text)
+    except MissingContextError:
+        return

@@ -1,0 +1,14 @@
+"""What runs on the node."""
+
+from prefect import task
+
+from cluster import eviction
+from cluster.downtime import Downtime
+from cluster.step import perform
+from tasks.retrying import RETRIES
+
+
+@task(name="see-gone", **RETRIES)
+def see_gone(downtime: Downtime) -> None:
+    """Wait until no pod is left that the drain takes away."""
+    perform(downtime, eviction.SEE_GONE)
