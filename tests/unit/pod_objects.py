@@ -61,3 +61,12 @@ def pod(
         "spec": {"containers": [{"name": "main"}], "tolerations": tolerations or [], **spec},
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
     }
+
+
+def pdb(selector: Object | None, allowed: int, namespace: str = "team") -> Object:
+    """A PodDisruptionBudget whose controller has looked at it."""
+    return {
+        "metadata": {"name": "budget", "namespace": namespace, "generation": 1},
+        "spec": {"minAvailable": 1} if selector is None else {"minAvailable": 1, "selector": selector},
+        "status": {"observedGeneration": 1, "disruptionsAllowed": allowed},
+    }
