@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,8 +19,10 @@ from lab.simulated import host as hosts
 from lab.simulated.control import request
 from lab.simulated.node_objects import manifest
 from lab.spec import GPUS_PER_SIMULATED_NODE, Spec
+from lab.waiting import until
 
 READY_SECONDS = 60.0
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 # A lab's data is thrown away, so nobody has to wait until an API server has said good-bye to every watcher.
 STOP_SECONDS = 2.0
 
@@ -118,38 +119,31 @@ def _start_simulator(lab: Lab) -> None:
     argv = [sys.executable, "-P", "-m", "lab.simulated", lab.name]
     daemon = processes.start("simulator", argv, folder=lab.folder, log=log, env={"PYTHONPATH": str(PROJECT)})
     state.add_process(lab, daemon)
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+
+    def answers() -> bool:
         control_plane.check_alive(lab)
         try:
-            request(lab, do="ping")
-        except LabError as error:
-            if time.monotonic() > deadline:
-                raise LabError(f"the simulated hosts do not start: {error}\n{tail(log)}") from error
-            time.sleep(0.1)
-        else:
-            return
+            return request(lab, do="ping") == "pong"
+        except LabError:
+            return False
+
+    until(answers, seconds=READY_SECONDS, what="the simulated hosts", why=lambda: tail(log))
 
 
 def _await_nodes(lab: Lab, api: Api, wanted: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+    def not_ready() -> list[str]:
         control_plane.check_alive(lab)
-        nodes = api.items("/api/v1/nodes")
-        leases = {
-            lease["metadata"]["name"]
-            for lease in api.items("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
-        }
-        waiting = sorted(
-            node["metadata"]["name"]
-            for node in nodes
-            if node["metadata"]["name"] not in leases or not _schedulable(node)
-        )
-        if len(nodes) >= wanted and not waiting:
-            return
-        if time.monotonic() > deadline:
-            raise LabError(f"not Ready after {READY_SECONDS:g} s: {', '.join(waiting)}\n{tail(lab.logs / 'kwok.log')}")
-        time.sleep(0.1)
+        leases = {lease["metadata"]["name"] for lease in api.items(LEASES)}
+        nodes = {node["metadata"]["name"]: _schedulable(node) for node in api.items("/api/v1/nodes")}
+        waiting = sorted(name for name, ready in nodes.items() if not ready or name not in leases)
+        return waiting + ["nodes not there yet"] * (wanted - len(nodes))
+
+    until(
+        lambda: not not_ready(),
+        seconds=READY_SECONDS,
+        what="nodes to be Ready",
+        why=lambda: f"{', '.join(not_ready())}\n{tail(lab.logs / 'kwok.log')}",
+    )
 
 
 def _schedulable(node: dict[str, Any]) -> bool:

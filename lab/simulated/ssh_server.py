@@ -14,6 +14,7 @@ from paramiko.common import (
     AUTH_SUCCESSFUL,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_SUCCEEDED,
+    cMSG_CHANNEL_SUCCESS,
 )
 
 from lab.pki import ssh_pair
@@ -50,6 +51,9 @@ class Session(paramiko.ServerInterface):
         return True
 
     def _execute(self, channel: paramiko.Channel, command: str) -> None:
+        transport = channel.get_transport()
+        if isinstance(transport, Talking) and not transport.accepted.acquire(timeout=10):
+            return
         try:
             result = self._carry_out(command)
             channel.sendall(result.output.encode())
@@ -60,6 +64,19 @@ class Session(paramiko.ServerInterface):
             LOGGER.info("lost the connection during %r: %s", command, error)
         finally:
             channel.close()
+
+
+class Talking(paramiko.Transport):
+    """Tells when it has accepted a command: output that overtakes that answer is lost on the other side."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self.accepted = threading.Semaphore(0)
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)  # type: ignore[misc]
+        if data.asbytes()[:1] == cMSG_CHANNEL_SUCCESS:
+            self.accepted.release()
 
 
 def load_key(private: str) -> paramiko.PKey:
@@ -73,7 +90,7 @@ def other_key() -> paramiko.PKey:
 
 def converse(connection: socket.socket, key: paramiko.PKey, session: Session) -> paramiko.Transport:
     """Begin to speak SSH on a connection; the transport's own thread goes on. Raises what a bad peer causes."""
-    transport = paramiko.Transport(connection)
+    transport = Talking(connection)
     transport.add_server_key(key)
     transport.banner_timeout = 10
     transport.auth_timeout = 10
