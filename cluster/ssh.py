@@ -43,7 +43,10 @@ _SUDO: dict[sudoing.Refusal, tuple[str, str]] = {
         'Allow it without one in sudoers ("{user} ALL=(root) NOPASSWD: ALL"), or set sudo_password in [hosts].',
     ),
     "wrong-password": ("the password was not accepted", "Correct what sudo_password in [hosts] refers to."),
-    "not-allowed": ("sudoers does not allow it", 'Allow it in sudoers: "{user} ALL=(root) NOPASSWD: ALL".'),
+    "not-allowed": (
+        "sudoers does not allow it, or there is no such program",
+        'Allow it in sudoers: "{user} ALL=(root) NOPASSWD: ALL".',
+    ),
     "tty": ("it wants a terminal", 'Take "requiretty" out of sudoers for {user}.'),
     "missing": ("it is not installed", "Install sudo on the machine."),
 }
@@ -220,7 +223,7 @@ class Ssh:
             return value
         raise Blocked(
             code,
-            f"{self.host} does not tell its {what}: {shlex.join(argv)!r} {_how(output.exit_code)}",
+            f"{self.host} does not tell its {what}: {self._shown(argv)} {_how(output.exit_code)}",
             f"Run it on the machine as {self._user}, and see what it prints.",
         )
 
@@ -273,7 +276,7 @@ class Ssh:
 
     def _shown(self, argv: Sequence[str]) -> str:
         text = self._masker.mask(shlex.join(argv))
-        return f"'{text}'" if len(text) <= 200 else f"'{text[:199]}…'"
+        return f"`{text}`" if len(text) <= 200 else f"`{text[:199]}…`"
 
 
 def _how(exit_code: int) -> str:

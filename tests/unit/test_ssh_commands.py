@@ -67,7 +67,7 @@ def test_an_argument_arrives_literally_and_runs_nothing(shared: Ssh, tmp_path: P
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20), min_size=1, max_size=4))
 def test_any_arguments_arrive_literally(shared: Ssh, arguments: list[str]) -> None:
-    assert shared.run(("printf", "%s\\036", *arguments)).stdout.split("\x1e")[:-1] == arguments
+    assert shared.run(("printf", "%s\\0", *arguments)).stdout.split("\0")[:-1] == arguments
 
 
 def test_a_nul_character_is_no_argument(shared: Ssh) -> None:
