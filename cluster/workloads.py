@@ -87,7 +87,8 @@ def find(
         title = chain[-1].title if chain else ""
         name = chain[-1].name if chain else pod_.name(pod)
         groups.setdefault((pod_.namespace(pod), title, name), []).append((pod, chain))
-    return tuple(_workload(key, groups[key], priorities, interactive, agreed) for key in sorted(groups))
+    found = (_workload(key, members, priorities, interactive, agreed) for key, members in groups.items())
+    return tuple(sorted(found, key=lambda one: (one.namespace, one.name, one.controller)))
 
 
 def chain_of(pod: Object, owners: Chains) -> tuple[Owner, ...]:
