@@ -6,7 +6,6 @@ Nodes are simulated by kwok (leases, pods) and by lab.simulated (hosts with SSH 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lab.errors import LabError, tail
 from lab.kubeconfig import kubeconfig
 from lab.layout import PROJECT, Lab
 from lab.locks import reserve_ports
+from lab.patience import until
 from lab.pki import Authority, signing_pair
 from lab.progress import Progress
 from lab.state import write_atomically
@@ -79,17 +79,15 @@ def _launch(lab: Lab, commands: Commands) -> None:
 
 
 def _await_ready(lab: Lab, api: Api) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+    def ready() -> bool:
         check_alive(lab)
         try:
-            api.call("GET", "/readyz", seconds=2)
-            return
-        except LabError as error:
-            if time.monotonic() > deadline:
-                log = tail(lab.logs / "kube-apiserver.log")
-                raise LabError(f"the API server is not ready after {READY_SECONDS:g} s: {error}\n{log}") from error
-        time.sleep(0.1)
+            return bool(api.call("GET", "/readyz", seconds=2))
+        except LabError:
+            return False
+
+    log = lab.logs / "kube-apiserver.log"
+    until(ready, seconds=READY_SECONDS, what="the API server is not ready", log=log, every=0.1)
 
 
 def _pki(lab: Lab) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.api import JSON, Api
-from lab.errors import LabError
 from lab.layout import Lab
+from lab.patience import until
 from lab.runai import definitions, service, workloads
 from lab.runai.objects import create, create_all
 from lab.runai.workloads import IMAGE, Work
@@ -17,7 +16,6 @@ from lab.spec import GPUS_PER_HOST, Spec
 RUNAICONFIG = "/apis/run.ai/v1/namespaces/runai/runaiconfigs/runai"
 GPU = "nvidia.com/gpu"
 SECONDS = 120.0
-POLL_SECONDS = 0.2
 
 
 def install(lab: Lab, spec: Spec, *, image: str = IMAGE) -> None:
@@ -100,8 +98,4 @@ def _unready(api: Api, *, with_workloads: bool) -> list[str]:
 
 
 def _await(what: str, missing: Callable[[], list[str]]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while left := missing():
-        if time.monotonic() > deadline:
-            raise LabError(f"waited {SECONDS:g} s for {what}; still missing: {', '.join(sorted(left))}")
-        time.sleep(POLL_SECONDS)
+    until(lambda: not missing(), seconds=SECONDS, what=lambda: f"{what}: {', '.join(sorted(missing()))} still missing")

@@ -9,9 +9,10 @@ from typing import Any
 
 from lab import backup_set, config_file, control_plane, processes, runai, state
 from lab.api import Api
-from lab.errors import LabError, tail
+from lab.errors import LabError
 from lab.layout import PROJECT, Lab
 from lab.locks import release_ports
+from lab.patience import until
 from lab.pki import write_ssh_key
 from lab.power import write_script
 from lab.progress import Progress
@@ -19,7 +20,6 @@ from lab.simulated import host as hosts
 from lab.simulated.control import request
 from lab.simulated.node_objects import manifest
 from lab.spec import GPUS_PER_SIMULATED_NODE, Spec
-from lab.waiting import until
 
 READY_SECONDS = 60.0
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -127,7 +127,7 @@ def _start_simulator(lab: Lab) -> None:
         except LabError:
             return False
 
-    until(answers, seconds=READY_SECONDS, what="the simulated hosts", why=lambda: tail(log))
+    until(answers, seconds=READY_SECONDS, what="the simulated hosts do not answer", log=log, every=0.1)
 
 
 def _await_nodes(lab: Lab, api: Api, wanted: int) -> None:
@@ -141,8 +141,8 @@ def _await_nodes(lab: Lab, api: Api, wanted: int) -> None:
     until(
         lambda: not not_ready(),
         seconds=READY_SECONDS,
-        what="nodes to be Ready",
-        why=lambda: f"{', '.join(not_ready())}\n{tail(lab.logs / 'kwok.log')}",
+        what=lambda: f"not Ready: {', '.join(not_ready())}",
+        log=lab.logs / "kwok.log",
     )
 
 

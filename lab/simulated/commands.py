@@ -53,7 +53,7 @@ def answer(host: Host, command: str) -> Answer:
 
 
 def _without_boot_guard(words: Sequence[str]) -> tuple[str, list[str]]:
-    """The boot id that a command is meant for, and the command: ``sh -c 'test … || exit 79; …' sh BOOT-ID COMMAND…``."""
+    """The boot id for which a command is meant, and it: ``sh -c 'test … || exit 79; …' sh BOOT-ID COMMAND…``."""
     if words[:2] == ["sh", "-c"] and len(words) > 5 and "exit 79" in words[2]:
         return words[4], list(words[5:])
     return "", list(words)
