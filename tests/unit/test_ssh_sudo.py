@@ -84,6 +84,10 @@ def test_the_command_comes_after_the_end_of_sudos_options() -> None:
         assert argv[-3:] == ("--", "-l", "x")
 
 
+def test_a_remembered_password_is_not_used_since_the_line_with_it_would_reach_the_command() -> None:
+    assert "-k" in with_password(("true",))
+
+
 def test_without_a_password_the_command_gets_its_own_input(server: sshd.Sshd) -> None:
     with session(server) as ssh:
         assert ssh.run(("cat",), sudo=True, stdin="mine\n").stdout == "mine\n"
