@@ -203,7 +203,7 @@ def _run(argv: Sequence[str], timeout: float) -> _Ended:
             raise Failed(
                 "power-command-timeout",
                 f"The power command {argv[0]} did not end within {timeout:g} s and was killed",
-                "Look at the machine: it may have been switched, or not. Raise timeout in [power.command] if it takes long.",
+                "Look at the machine: it may or may not have been switched. Raise [power.command] timeout if need be.",
             ) from None
         finally:
             _end(process)
