@@ -69,7 +69,7 @@ def started(folder: Path) -> Iterator[Sshd]:
     """Starts a server, and ends it."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        pytest.fail("There is no sshd: install Debian's package openssh-server ('make setup' does)")
+        pytest.fail("There is no sshd: install Debian's package openssh-server")
     programs = folder / "programs"
     programs.mkdir()
     home = folder / "home"
