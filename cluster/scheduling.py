@@ -94,7 +94,8 @@ def _take_taint_off(downtime: Downtime) -> None:
 
 
 def _taint_seen_gone(downtime: Downtime) -> Seen:
-    return _taint_is_gone(downtime) or _raise_undone(downtime, "taint", "tainted again")
+    seen = _taint_is_gone(downtime) or _raise_undone(downtime, "taint", "tainted again")
+    return seen._replace(proof=f"{_DRAIN} taken off, still cordoned")
 
 
 UNTAINT = Step("untaint", _taint_is_gone, _taint_seen_gone, _take_taint_off, during="returning")
@@ -114,7 +115,8 @@ def _take_cordon_off(downtime: Downtime) -> None:
 
 
 def _cordon_seen_gone(downtime: Downtime) -> Seen:
-    return _cordon_is_gone(downtime) or _raise_undone(downtime, "cordon", "cordoned again")
+    seen = _cordon_is_gone(downtime) or _raise_undone(downtime, "cordon", "cordoned again")
+    return seen._replace(proof="cordon taken off")
 
 
 UNCORDON = Step("uncordon", _cordon_is_gone, _cordon_seen_gone, _take_cordon_off, during="returning")
