@@ -16,7 +16,7 @@ from typing import Any
 from lab import processes, state
 from lab.errors import LabError
 from lab.layout import Lab
-from lab.locks import reserve_ports
+from lab.locks import release_ports, reserve_ports
 from lab.patience import until
 from lab.progress import Progress
 
@@ -101,6 +101,17 @@ def up(lab: Lab, progress: Progress) -> PrefectApi:
         log = _ensure(lab, "downtime-serve", [program("downtime"), "serve"], variables)
         until(lambda: _served(api), seconds=_SERVE_SECONDS, what="the deployments are not served", log=log)
     return api
+
+
+def down(lab: Lab) -> None:
+    """End the processes of a lab, recorded or not, and give its ports back. Raises LabError if one stays."""
+    try:
+        recorded = state.processes(lab)
+    except LabError:
+        recorded = []
+    every = {daemon.pid: daemon for daemon in [*processes.marked(lab.folder), *recorded]}
+    processes.stop(every.values(), grace=20)
+    release_ports(lab)
 
 
 def _ensure(lab: Lab, name: str, argv: list[str], variables: dict[str, str]) -> Path:
