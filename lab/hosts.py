@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import archive, backup_set, binaries, config_file, images, kubeadm, machines, network, packages, runai, state
+from lab import archive, backup_set, binaries, config_file, images, kubeadm, machines, network, packages, prefect_service, runai, state
 from lab.api import JSON, Api
 from lab.engine import unfinished
 from lab.errors import LabError
@@ -61,7 +62,7 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
 def _make_cluster(lab: Lab, made: list[Machine]) -> Api:
     master, *others = made
     token = kubeadm.new_token()
-    with ThreadPoolExecutor() as pool:
+    with _at_once() as pool:
         machines.import_images(lab, master)
         imports = [pool.submit(machines.import_images, lab, machine) for machine in others]
         kubeadm.init(lab, master, [master], token)
@@ -70,9 +71,9 @@ def _make_cluster(lab: Lab, made: list[Machine]) -> Api:
     _each(others, lambda machine: kubeadm.join(lab, machine, token))
     kubeadm.forget_token(lab, master, token)
     api = Api(lab.kubeconfig)
+    _await_nodes(lab, api, made)  # kubeadm is done before the kubelet has made its Node
     for machine in others:
         api.patch(f"/api/v1/nodes/{machine.node}", {"metadata": {"labels": kubeadm.LABELS[machine.role]}})
-    _await_nodes(lab, api, made)
     return api
 
 
@@ -107,8 +108,22 @@ def _describe(lab: Lab, api: Api, made: list[Machine]) -> None:
 
 def _each(made: Iterable[Machine], work: Callable[[Machine], T]) -> list[T]:
     """Do something for several machines at once; the first error is raised when all have ended."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with _at_once() as pool:
         return list(pool.map(work, made))
+
+
+@contextmanager
+def _at_once() -> Iterator[ThreadPoolExecutor]:
+    """Threads that are waited for, unless somebody interrupts: taking the machines down then ends what they do."""
+    pool = ThreadPoolExecutor(max_workers=8)
+    interrupted = False
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=True)
 
 
 def down(lab: Lab) -> None:
@@ -120,6 +135,7 @@ def down(lab: Lab) -> None:
     if os.geteuid() != 0:
         raise LabError(f"the lab {lab.name} has hosts, so only root can remove it")
     log = cache_folder() / "logs" / f"down-{lab.name}.log"
+    prefect_service.down(lab)
     _remove(lab, log)
     if unfinished(lab.folder):
 
@@ -140,20 +156,17 @@ def _remove(lab: Lab, log: Path) -> None:
 
 
 def status(lab: Lab) -> dict[str, Any]:
-    """What is there, for people and programs."""
-    made = machines.of_lab(lab)
+    """What is there, for people and programs. A machine that is off is none of the lab's problems."""
     found: dict[str, dict[str, str]] = {}
     problems = []
-    for machine in made:
-        power = machines.power(lab, machine.node, "status")
-        found[machine.node] = {
-            "role": machine.role,
-            "power": power,
-            "ssh": f"ops@{machine.address}",
-            "host name": machine.host_name,
-        }
-        if power == "off":
-            problems.append(f"{machine.node} is off")
+    for machine in machines.of_lab(lab):
+        try:
+            power = machines.power(lab, machine.node, "status")
+        except LabError as error:
+            power = "unknown"
+            problems.append(f"{machine.node}: {error}")
+        where = {"ssh": f"ops@{machine.address}", "host name": machine.host_name}
+        found[machine.node] = {"role": machine.role, "power": power, **where}
     try:
         Api(lab.kubeconfig).call("GET", "/readyz", seconds=5)
     except LabError as error:

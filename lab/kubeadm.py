@@ -16,6 +16,7 @@ import yaml
 
 from lab.archive import ETCD_TAG, REPOSITORY
 from lab.binaries import KUBERNETES_VERSION
+from lab.errors import LabError
 from lab.layout import Lab
 from lab.machines import Machine, copy_out, inside, settings_of
 from lab.state import write_atomically
@@ -139,4 +140,18 @@ def _kubeadm(lab: Lab, machine: Machine, verb: str, documents: list[Mapping[str,
     text = "\n---\n".join(json.dumps(document) for document in documents)
     aloud = 'exec "$@" >&2'  # into the log as it comes, so that a failure shows what it hung on
     arguments = ["kubeadm", verb, "--config", "/dev/stdin"]
-    inside(lab, machine, "sh", "-c", aloud, "sh", *arguments, timeout=timeout, stdin=text, what=f"kubeadm {verb}")
+    try:
+        inside(lab, machine, "sh", "-c", aloud, "sh", *arguments, timeout=timeout, stdin=text, what=f"kubeadm {verb}")
+    except LabError as error:
+        raise LabError(f"{error}\n{_why(lab, machine)}") from error
+
+
+def _why(lab: Lab, machine: Machine) -> str:
+    """What the kubelet said last: kubeadm itself only says that it waited for it in vain."""
+    try:
+        said = inside(lab, machine, "journalctl", "--no-pager", "-u", "kubelet", "-p", "err", "-n", "20", "-o", "cat")
+        more = inside(lab, machine, "journalctl", "--no-pager", "-u", "kubelet", "-n", "200", "-o", "cat")
+    except LabError as error:
+        return f"and its kubelet's log can't be read: {error}"
+    errors = [line[:300] for line in (said + more).splitlines() if line.startswith(("E", "F", "Error", "kubelet."))]
+    return "\n".join(["last errors of its kubelet:", *(f"    {line}" for line in errors[-6:])])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import state
+from lab import limits, state
 from lab.engine import MACHINE, podman
 from lab.errors import LabError
 from lab.layout import Lab
@@ -65,6 +65,7 @@ def claim(lab: Lab) -> ipaddress.IPv4Network:
         subnet = next((c for c in CANDIDATES if not any(c.overlaps(other) for other in used)), None)
         if subnet is None:
             raise LabError("no subnet of 10.90.0.0/16 is free; remove labs that are not needed (down)")
+        limits.lift()
         _claim_file(subnet).parent.mkdir(parents=True, exist_ok=True)
         _claim_file(subnet).write_text(str(lab.folder))
         state.update(lab, subnet=str(subnet))
@@ -83,6 +84,8 @@ def release(lab: Lab, log: Path) -> None:
         for subnet, folder in _all_claims().items():
             if folder == str(lab.folder):
                 _claim_file(subnet).unlink(missing_ok=True)
+        if not _claims():
+            limits.restore()
 
 
 def _claim_file(subnet: ipaddress.IPv4Network) -> Path:
