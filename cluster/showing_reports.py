@@ -1,0 +1,198 @@
+"""Plans, questions and reports in Markdown, for the Prefect UI and whatever else renders it. Pure.
+
+What people and workloads are called, and the reasons that people give, come from outside: all of it is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from cluster.plan import Finding, Plan, Workload
+from cluster.question import Question
+from cluster.report import Report, Whereabouts
+from cluster.showing import shown
+from cluster.showing_time import clock, duration, moment
+from cluster.verdict import Verdict
+
+# What begins markup in the middle of a line: https://spec.commonmark.org/0.31.2/#backslash-escapes, and '@' and '://'
+# for the links that GitHub's dialect makes of bare addresses.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&#$@]|:(?=//)|(?<=www)\.)")
+
+PROCEDURES = {
+    "planned": "Planned maintenance",
+    "unplanned": "Unplanned recovery",
+    "remove": "Permanent removal",
+    "rejoin": "Rejoin",
+}
+FATES = {
+    "moves": "moves to another node, or waits in the queue",
+    "waits": "waits in the queue",
+    "needs-approval": "is evicted only if a person agrees",
+    "lost": "is deleted, and nothing starts it again",
+    "stays": "tolerates the drain, and stays",
+}
+WHEREABOUTS = {
+    "running": "runs",
+    "waiting": "waits",
+    "finished": "has finished",
+    "deleted": "was deleted",
+    "still-here": "is still on the node",
+    "unknown": "is not known",
+}
+SUBJECTS = {"interactive": "interactive work", "tolerating": "pods that tolerate the drain", "return": "the return"}
+
+
+def escaped(text: str, longest: int = 300) -> str:
+    """Text from outside, so that it shows as what it is: one line, nothing in it is markup."""
+    return _SPECIAL.sub(r"\\\1", shown(text, longest))
+
+
+def workload_rows(plan: Plan) -> list[dict[str, str]]:
+    """The workloads on the node as rows of a table."""
+    return [_row(one) for one in plan.workloads]
+
+
+def plan_markdown(plan: Plan) -> str:
+    """The plan: what will be done, what forbids it, what to know."""
+    verb = "what is left of it" if plan.continued else "the plan"
+    roles = f", roles {escaped(', '.join(plan.roles))}" if plan.roles else ""
+    parts = [
+        f"# {PROCEDURES[plan.procedure]} of {escaped(plan.node)}: {verb}",
+        f"{escaped(plan.node)} is a {plan.kind} node{roles} of the cluster at {escaped(plan.cluster)}.",
+        *_findings("It can't go ahead", plan.blockers),
+        *_findings("To know before", plan.warnings),
+    ]
+    if plan.steps:
+        steps = (f"{at}. **{one.name}**: {escaped(one.summary)}" for at, one in enumerate(plan.steps, 1))
+        parts += ["## Steps", "\n".join(steps)]
+    if plan.workloads:
+        rows = workload_rows(plan)
+        parts += ["## Workloads on the node", _table(list(rows[0]), [list(row.values()) for row in rows])]
+    return _joined([*parts, *_recovery(plan.recovery)])
+
+
+def question_markdown(question: Question) -> str:
+    """What a person is asked, with what is needed to answer it."""
+    node = escaped(question.node)
+    if question.subject == "return":
+        return _joined(
+            [
+                f"# Is the work on {node} done?",
+                f"{node} is drained and out of service. When the work is done (and the machine switched on, if that "
+                "is a person's part), say so here: the node then returns to service.",
+            ]
+        )
+    rows = [list(_row(one).values()) for one in question.workloads]
+    return _joined(
+        [
+            f"# May this interactive work on {node} be evicted?",
+            "Nothing was evicted yet; the node is cordoned, so nothing new starts there. Interactive work does not "
+            "come back by itself: talk to the owners, and let them save first.",
+            _table(list(_COLUMNS), rows),
+        ]
+    )
+
+
+def report_markdown(report: Report) -> str:
+    """The report of a downtime."""
+    if report.plan is not None:
+        return plan_markdown(report.plan)
+    parts = [f"# {escaped(headline(report))}"]
+    if report.reason:
+        parts.append(f"Reason: {escaped(report.reason, 500)}")
+    if report.workloads:
+        rows = [[where_title(one), one.owner or "not known", one.kind, where_now(one)] for one in report.workloads]
+        parts += ["## What ran on the node", _table(["workload", "owner", "kind", "now"], rows)]
+    if report.standing:
+        parts += ["## Still standing", "\n".join(f"- {escaped(one)}" for one in report.standing)]
+    if report.steps:
+        steps = [[name, time, said] for name, time, said in step_rows(report)]
+        parts += ["## Steps", _table(["step", "UTC", "seen"], steps)]
+    if report.approvals:
+        parts += ["## Who decided what", "\n".join(f"- {escaped(one, 1000)}" for one in decisions(report))]
+    return _joined([*parts, *_recovery(report.gate)])
+
+
+def headline(report: Report) -> str:
+    """The whole report in a sentence."""
+    what = PROCEDURES[report.procedure]
+    took = ""
+    if report.opened is not None and report.updated is not None:
+        took = f" after {duration((report.updated - report.opened).total_seconds())}"
+    return {
+        "done": f"{report.node} is back in service{took}",
+        "aborted": f"{what} of {report.node} was backed out of{took}",
+        "waiting": f"{what} of {report.node} goes on when somebody lets it",
+        "failed": f"{what} of {report.node} failed{took}",
+        "planned": f"{what} of {report.node} can go ahead",
+        "blocked": f"{what} of {report.node} can't go ahead",
+    }[report.outcome]
+
+
+def step_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Each step that was begun: its name, when, and what was seen (or that it is not done)."""
+    return [
+        (name, clock(one.at), one.proof or ("done" if one.state == "done" else f"not done ({one.state})"))
+        for name, one in report.steps.items()
+    ]
+
+
+def decisions(report: Report) -> list[str]:
+    """Who decided what, and when."""
+    return [
+        f"{moment(one.at)}: {one.who} answered '{one.answer}' about {SUBJECTS[one.subject]}"
+        f"{': ' + ', '.join(one.items) if one.items else ''}"
+        for one in report.approvals
+    ]
+
+
+def where_title(one: Whereabouts) -> str:
+    """The workload's namespace and name."""
+    return f"{one.namespace}/{one.workload}"
+
+
+def where_now(one: Whereabouts) -> str:
+    """Where the workload is now, in words."""
+    return f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
+
+
+_COLUMNS = ("workload", "owner", "kind", "GPUs", "pods", "what becomes of it")
+
+
+def _row(one: Workload) -> dict[str, str]:
+    cells = (
+        f"{one.namespace}/{one.name}",
+        one.owner or "not known",
+        one.kind,
+        f"{one.gpus:g}" if one.gpus else "",
+        str(len(one.pods)),
+        FATES[one.fate],
+    )
+    return dict(zip(_COLUMNS, cells, strict=True))
+
+
+def _findings(title: str, found: Sequence[Finding]) -> list[str]:
+    if not found:
+        return []
+    lines = (f"- {escaped(one.message, 2000)} `{one.code}`. {escaped(one.remedy, 2000)}" for one in found)
+    return [f"## {title}", "\n".join(lines)]
+
+
+def _recovery(verdict: Verdict | None) -> list[str]:
+    if verdict is None:
+        return []
+    about = f", backup set {escaped(verdict.set)}" if verdict.set else ""
+    lines = [[line.level, line.check, line.reason] for line in verdict.lines]
+    title = f"## Recovery gate: {verdict.verdict}{about}"
+    return [title, _table(["", "check", "found"], lines)] if lines else [title]
+
+
+def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    names = list(head)
+    lines = [names, ["---"] * len(names), *([escaped(cell, 1000) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
