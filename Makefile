@@ -68,24 +68,28 @@ types: setup  ## strict type check (mypy)
 contracts: setup  ## who may import whom (import-linter)
 	$(BIN)/lint-imports --no-logo
 
+.PHONY: packages
+packages: setup  ## Debian's packages that the tests need (root); those of the lab are among them
+	@$(BIN)/python -m lab.packages
+
 .PHONY: test
-test: setup  ## every test but the long ones: real API server, real hosts
+test: packages  ## every test but the long ones: real API server, real hosts
 	@$(BIN)/python -m pytest
 
 .PHONY: test-unit
-test-unit: setup  ## pure functions: seconds, no cluster
+test-unit: packages  ## pure functions: seconds, no cluster
 	@$(BIN)/python -m pytest tests/unit
 
 .PHONY: test-control-plane
-test-control-plane: setup  ## a real API server with simulated nodes; no root
+test-control-plane: packages  ## a real API server with simulated nodes; no root
 	@$(BIN)/python -m pytest tests/control_plane
 
 .PHONY: test-hosts
-test-hosts: setup  ## kubeadm hosts, SSH, power (root)
+test-hosts: packages  ## kubeadm hosts, SSH, power (root)
 	@$(BIN)/python -m pytest tests/hosts
 
 .PHONY: test-long
-test-long: setup  ## the long repetitions that `make test` leaves out
+test-long: packages  ## the long repetitions that `make test` leaves out
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: demo

@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from lab.errors import LabError
 from lab.layout import cache_folder
@@ -30,17 +34,22 @@ PACKAGES = (
     "openssh-client",  # ssh-keygen
     "tar",
 )
+FOR_TESTS = (
+    "openssh-server",  # a real one, started by the tests on a port of loopback
+)
 INSTALL_SECONDS = 900.0
+# Debian's way to keep a package from starting its service: https://manpages.debian.org/invoke-rc.d
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def ensure(progress: Progress) -> None:
+def ensure(progress: Progress, packages: Sequence[str] = PACKAGES) -> None:
     """Install what is missing. Raises LabError without root, without apt, or when apt fails."""
-    if os.geteuid() != 0:
+    wanted = missing(packages)
+    if os.geteuid() != 0 and (wanted or packages == PACKAGES):
         raise LabError(
             "a lab with hosts needs root, as its hosts are privileged containers; "
             "run it as root, or use --no-hosts: simulated nodes alone"
         )
-    wanted = missing()
     if not wanted:
         return
     if shutil.which("apt-get") is None:
@@ -50,25 +59,40 @@ def ensure(progress: Progress) -> None:
     with progress.step(f"installing {' '.join(wanted)}"):
         _apt(["update", "-q"], environment)
         install = ["install", "-y", "-q", "--no-install-recommends", "-o", "Dpkg::Lock::Timeout=120", *wanted]
-        _apt(install, environment)
-    still = missing()
+        with _no_service_started():
+            _apt(install, environment)
+    still = missing(packages)
     if still:
         raise LabError(f"still not installed: {' '.join(still)}; see {log}")
 
 
-def missing() -> list[str]:
-    """Those of PACKAGES that are not installed; all of them where there is no dpkg."""
+@contextmanager
+def _no_service_started() -> Iterator[None]:
+    """Only programs are wanted: an SSH server that listens to the world must not come with them."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
+
+
+def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Those of the packages that are not installed; all of them where there is no dpkg."""
     if shutil.which("dpkg-query") is None:
-        return list(PACKAGES)
+        return list(packages)
     query = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *PACKAGES],
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *packages],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,  # it exits with 1 when one of the packages is unknown, and still lists the others
     )
     installed = {line.split()[1] for line in query.stdout.splitlines() if line.startswith("installed ")}
-    return [package for package in PACKAGES if package not in installed]
+    return [package for package in packages if package not in installed]
 
 
 def _apt(arguments: list[str], environment: dict[str, str]) -> None:
@@ -80,3 +104,10 @@ def _apt(arguments: list[str], environment: dict[str, str]) -> None:
         env=environment,
         what=f"apt-get {arguments[0]}",
     )
+
+
+if __name__ == "__main__":
+    try:
+        ensure(Progress(), (*PACKAGES, *FOR_TESTS))
+    except LabError as problem:
+        sys.exit(f"lab: {problem}")
