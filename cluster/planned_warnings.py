@@ -18,7 +18,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += _recovery(case)
     if case.before_taint:
-        found += [*_service(case), *_workloads(case), *_budgets(case)]
+        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)
     return tuple(found)
@@ -94,6 +94,24 @@ def _service(case: Case) -> Iterator[Finding]:
             code="service-degraded",
             message=f"The Run:ai service is degraded already: {listed(found)}",
             remedy="Think about bringing it into order first. Afterwards it must be no worse than now.",
+        )
+
+
+def _interrupted(case: Case) -> Iterator[Finding]:
+    """Parts of the service that run once, and here: until they run elsewhere, they are missing."""
+    observation = case.observation
+    going = {workloads_.title_of(pod, observation.owners) for pod in observation.pods if pod_.must_go(pod)}
+    single = sorted(
+        title
+        for title, one in observation.service.controllers.items()
+        if title in going and one.wanted == 1 and "/DaemonSet/" not in title
+    )
+    if single:
+        yield Finding(
+            code="service-interrupted",
+            message=f"Parts of the Run:ai service run on {case.name} alone, and are missing until they run elsewhere: "
+            f"{listed(single)}",
+            remedy="Tell the users of its interface. A database with a volume of this node only comes back with it.",
         )
 
 

@@ -114,8 +114,10 @@ def _availability(config: Object | None) -> tuple[bool | None, str]:
     condition = next((one for one in conditions if one.get("type") == "Available"), None)
     if condition is None or condition.get("status") not in ("True", "False"):
         return None, ""
+    if condition["status"] == "True":
+        return True, ""
     words = (str(condition.get(key) or "") for key in ("reason", "message"))
-    return condition["status"] == "True", " ".join(": ".join(word for word in words if word).split())[:300]
+    return False, " ".join(": ".join(word for word in words if word).split())[:300]
 
 
 def _controller(found: Object) -> Controller:

@@ -13,7 +13,7 @@ from cluster.observation import HostFacts, Observation
 from cluster.options import PlannedOptions
 from cluster.plan import Finding, Plan
 from cluster.record import Approval, Record
-from cluster.service import ServiceHealth
+from cluster.service import Controller, ServiceHealth
 from cluster.verdict import Line, Verdict
 from tests.unit.planning_cases import BLOCKED, BOOT, NOW, node, observation, record, settings
 from tests.unit.pod_objects import DRAIN_FOR_EVER, owner, pdb, pod
@@ -107,6 +107,24 @@ def test_a_degraded_service_warns_for_a_worker_and_blocks_for_a_system_node() ->
     assert _codes(_plan(observation(service=ill)).warnings) == ["service-degraded"]
     plan = _plan(observation(node("system-1", role="runai-system"), service=ill))
     assert _codes(plan.blockers) == ["service-degraded"]
+
+
+def test_parts_of_the_service_that_run_here_alone_are_named() -> None:
+    own = node("system-1", role="runai-system")
+    database = pod("postgresql-0", "runai-backend", top=owner("StatefulSet", "postgresql"))
+    several = pod("nats-0", "runai-backend", top=owner("StatefulSet", "nats"))
+    health = ServiceHealth(
+        found=True,
+        available=True,
+        controllers={
+            "runai-backend/StatefulSet/postgresql": Controller(wanted=1, ready=1),
+            "runai-backend/StatefulSet/nats": Controller(wanted=3, ready=3),
+            "runai-backend/StatefulSet/keycloak": Controller(wanted=1, ready=1),
+        },
+    )
+    (warning,) = _plan(observation(own, pods=(database, several), service=health)).warnings
+    assert warning.code == "service-interrupted"
+    assert warning.message.endswith("elsewhere: runai-backend/StatefulSet/postgresql")
 
 
 def test_the_gate_is_not_applicable_on_saas_and_says_so() -> None:
