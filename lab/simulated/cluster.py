@@ -33,7 +33,7 @@ def up(lab: Lab, spec: Spec, progress: Progress) -> None:
     write_ssh_key(lab.ssh_key)
     api = control_plane.start(lab, progress)
     with progress.step("adding simulated nodes"):
-        machines = [_new_host(lab, name, role) for name, role in _planned(spec)]
+        machines = hosts.create(lab, _planned(spec), port=_ssh_port(lab))
         _start_simulator(lab)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda machine: api.create("/api/v1/nodes", manifest(machine)), machines))
@@ -75,7 +75,9 @@ def status(lab: Lab) -> dict[str, Any]:
 def add_node(lab: Lab, name: str, role: str = "gpu", *, hostname: str = "", gpus: int | None = None) -> hosts.Host:
     """Add a node with a host of its own to a lab that is up, and return the host. Raises LabError."""
     api = Api(lab.kubeconfig)
-    host = _new_host(lab, name, role, hostname=hostname, gpus=gpus)
+    if gpus is None:
+        gpus = GPUS_PER_SIMULATED_NODE if role == "gpu" else 0
+    [host] = hosts.create(lab, [hosts.Wanted(name, role, gpus, hostname)], port=_ssh_port(lab))
     request(lab, do="add", node=name)
     api.create("/api/v1/nodes", manifest(host))
     write_configuration(lab, api)
@@ -103,15 +105,14 @@ def cluster_uid(api: Api) -> str:
     return str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
 
 
-def _planned(spec: Spec) -> list[tuple[str, str]]:
-    systems = [(f"system-{number}", "system") for number in range(1, spec.systems + 1)]
-    return [("master-1", "control-plane"), *systems, *((f"gpu-{n}", "gpu") for n in range(1, spec.simulated + 1))]
+def _planned(spec: Spec) -> list[hosts.Wanted]:
+    systems = [hosts.Wanted(f"system-{number}", "system") for number in range(1, spec.systems + 1)]
+    workers = [hosts.Wanted(f"gpu-{number}", "gpu", GPUS_PER_SIMULATED_NODE) for number in range(1, spec.simulated + 1)]
+    return [hosts.Wanted("master-1", "control-plane"), *systems, *workers]
 
 
-def _new_host(lab: Lab, name: str, role: str, *, hostname: str = "", gpus: int | None = None) -> hosts.Host:
-    if gpus is None:
-        gpus = GPUS_PER_SIMULATED_NODE if role == "gpu" else 0
-    return hosts.create(lab, name, role, port=state.read(lab)["ports"]["ssh"], gpus=gpus, hostname=hostname)
+def _ssh_port(lab: Lab) -> int:
+    return int(state.read(lab)["ports"]["ssh"])
 
 
 def _start_simulator(lab: Lab) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lab.pki import ssh_pair
 from lab.state import write_atomically
 
 HOSTS_PER_NETWORK = 240
+BUSY = "another command is making simulated hosts"
 ROLES = ("control-plane", "system", "gpu", "cpu")
 FAULTS = {
     "ssh-refused": "connections to its SSH port are refused",
@@ -32,7 +35,7 @@ FAULTS = {
 
 @dataclass
 class Host:
-    """One machine. ``booted`` is seconds since the epoch; ``off_since`` likewise, or 0 while it is on."""
+    """One machine. ``booted`` is seconds since the epoch; ``powered_off`` counts how often it went off, however."""
 
     node: str
     role: str
@@ -46,6 +49,7 @@ class Host:
     boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     machine_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     booted: float = field(default_factory=time.time)
+    powered_off: int = 0
     faults: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
@@ -58,6 +62,11 @@ class Host:
     @property
     def known_hosts_line(self) -> str:
         return f"[{self.address}]:{self.port} {self.public_key}"
+
+    def go_off(self) -> None:
+        """The machine stops."""
+        self.power = "off"
+        self.powered_off += 1
 
     def boot(self) -> None:
         """The machine starts: a new boot id (unless a fault says otherwise) and a new time."""
@@ -76,35 +85,51 @@ def load_all(lab: Lab) -> list[Host]:
     return [load(path) for path in sorted(lab.simulated.glob("*.json"))]
 
 
-def create(lab: Lab, node: str, role: str, *, port: int, gpus: int = 0, hostname: str = "") -> Host:
-    """Make a host with the next free loopback address, and make its key known. Raises LabError if it is there."""
-    if role not in ROLES:
-        raise LabError(f"{role!r} is no role of a host; roles: {', '.join(ROLES)}")
-    busy = "another command is making simulated hosts"
-    with held(lab.folder / "simulated.lock", timeout=30, what=busy):
+@dataclass(frozen=True)
+class Wanted:
+    """A host to be made. An empty ``hostname`` is the node's name."""
+
+    node: str
+    role: str
+    gpus: int = 0
+    hostname: str = ""
+
+
+def create(lab: Lab, wanted: Iterable[Wanted], *, port: int) -> list[Host]:
+    """Make hosts, each with the next free loopback address, and make their keys known.
+
+    Raises LabError if a role is unknown or a node has a host already.
+    """
+    made = []
+    with held(lab.folder / "simulated.lock", timeout=30, what=BUSY):
         others = load_all(lab)
-        if any(other.node == node for other in others):
-            raise LabError(f"there is a simulated host {node} already")
+        names = {other.node for other in others}
         taken = {other.address for other in others}
-        number = 0
-        while (address := _address(number)) in taken:
-            number += 1
-        private, public = ssh_pair()
-        host = Host(node, role, address, port, gpus, private, public, hostname or node)
-        host.save(lab.simulated)
-        write_known_hosts(lab)
-    return host
+        free = (address for number in itertools.count() if (address := _address(number)) not in taken)
+        for wish in wanted:
+            if wish.role not in ROLES:
+                raise LabError(f"{wish.role!r} is no role of a host; roles: {', '.join(ROLES)}")
+            if wish.node in names:
+                raise LabError(f"there is a simulated host {wish.node} already")
+            names.add(wish.node)
+            private, public = ssh_pair()
+            hostname = wish.hostname or wish.node
+            host = Host(wish.node, wish.role, next(free), port, wish.gpus, private, public, hostname)
+            host.save(lab.simulated)
+            made.append(host)
+        _write_known_hosts(lab, [*others, *made])
+    return made
 
 
 def remove(lab: Lab, node: str) -> None:
     """Forget a host; it is no error if there is none."""
-    with held(lab.folder / "simulated.lock", timeout=30, what="another command is making simulated hosts"):
+    with held(lab.folder / "simulated.lock", timeout=30, what=BUSY):
         (lab.simulated / f"{node}.json").unlink(missing_ok=True)
-        write_known_hosts(lab)
+        _write_known_hosts(lab, load_all(lab))
 
 
-def write_known_hosts(lab: Lab) -> None:
-    lines = [host.known_hosts_line for host in load_all(lab)]
+def _write_known_hosts(lab: Lab, hosts: Iterable[Host]) -> None:
+    lines = [host.known_hosts_line for host in hosts]
     write_atomically(lab.known_hosts, "".join(f"{line}\n" for line in lines), 0o644)
 
 

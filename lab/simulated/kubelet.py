@@ -125,7 +125,6 @@ class Kubelets:
             self._plugin_since.pop(host.node, None)
             self._api.patch(f"{path}/status", {"status": boot_status(host, node)}, "strategic-merge")
             self._api.patch(path, {"metadata": {"labels": {POWERED[0]: POWERED[1]}}})
-            self._pods_ready(host.node)
         elif host.gpus:
             self._set_gpus(host, node)
 
@@ -146,12 +145,3 @@ class Kubelets:
                 status["capacity"] = {GPU: str(host.gpus)}
             LOGGER.info("%s has %d GPUs", host.node, wanted)
             self._api.patch(f"/api/v1/nodes/{host.node}/status", {"status": status})
-
-    def _pods_ready(self, node: str) -> None:
-        """The pods that stayed are Ready again; the controller manager had marked them when the node fell silent."""
-        for pod in self._api.items(f"/api/v1/pods?fieldSelector=spec.nodeName={node},status.phase=Running"):
-            if pod["metadata"].get("deletionTimestamp"):
-                continue
-            where = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
-            ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
-            self._api.patch(where, {"status": {"conditions": ready}}, "strategic-merge")

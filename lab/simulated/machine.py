@@ -39,6 +39,7 @@ class Machine:
         self._changed = changed
         self._lock = threading.RLock()
         self._listener: socket.socket | None = None
+        self._dark: list[socket.socket] = []
         self._connections: list[socket.socket | paramiko.Transport] = []
         self._key = load_key(host.host_key)
         self._settle()
@@ -49,7 +50,7 @@ class Machine:
             if "power-unknown" in self.host.faults:
                 raise LabError(f"the power controller of {self.host.node} does not answer")
             if action in ("off", "reset") and self.host.power == "on":
-                self.host.power = "off"
+                self.host.go_off()
                 self._settle()
             if action in ("on", "reset") and self.host.power == "off":
                 self.host.boot()
@@ -74,6 +75,7 @@ class Machine:
     def close(self) -> None:
         with self._lock:
             self._silence()
+            self._enlighten()
 
     def accept(self) -> None:
         """Take a connection that is waiting."""
@@ -108,7 +110,7 @@ class Machine:
         with self._lock:
             if self.host.booted != booted or self.host.power != "on":
                 return
-            self.host.power = "off"
+            self.host.go_off()
             self._settle()
             if action == "reset":
                 self.host.boot()
@@ -125,17 +127,22 @@ class Machine:
     def _settle(self) -> None:
         """Listen if, and only if, the machine is one that would."""
         with self._lock:
-            silent = self.host.power != "on" or not {"ssh-refused", "never-boots"}.isdisjoint(self.host.faults)
-            if silent:
+            if self.host.power != "on" or "never-boots" in self.host.faults:
+                self._silence()
+                self._dark = self._dark or dark_port(self.host.address, self.host.port)
+                return
+            self._enlighten()
+            if "ssh-refused" in self.host.faults:
                 self._silence()
             elif self._listener is None:
-                listener = socket.socket()
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind((self.host.address, self.host.port))
-                listener.listen(32)
-                listener.settimeout(0)
-                self._listener = listener
-                self._selector.register(listener, selectors.EVENT_READ, self.accept)
+                self._listener = bound(self.host.address, self.host.port)
+                self._listener.listen(32)
+                self._selector.register(self._listener, selectors.EVENT_READ, self.accept)
+
+    def _enlighten(self) -> None:
+        for one in self._dark:
+            one.close()
+        self._dark = []
 
     def _silence(self) -> None:
         if self._listener is not None:
@@ -145,6 +152,29 @@ class Machine:
         for connection in self._connections:
             connection.close()
         self._connections = []
+
+
+def bound(address: str, port: int) -> socket.socket:
+    """A socket at this address that waits for nobody."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((address, port))
+    made.settimeout(0)
+    return made
+
+
+def dark_port(address: str, port: int) -> list[socket.socket]:
+    """Sockets that make a port silent, as a machine's is that has no power: connecting is not refused, but unanswered.
+
+    Linux drops what asks for a connection while a listener's queue is full, and this one's is full for good.
+    """
+    listener = bound(address, port)
+    listener.listen(0)
+    waiting = [socket.socket() for _ in range(2)]
+    for one in waiting:
+        one.settimeout(0)
+        one.connect_ex((address, port))
+    return [listener, *waiting]
 
 
 def _ended(connection: socket.socket | paramiko.Transport) -> bool:
