@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from lab import cli, prefect_service
@@ -80,10 +81,10 @@ def _downtime(lab: Lab, *arguments: str) -> None:
 
 def _follow(cluster: Api, prefect: PrefectApi, run: str, progress: Progress) -> dict[str, Any]:
     """Tell what happens from the record in the cluster, answer the form, and return the run's last state."""
-    told, answered = 0, False
+    told, answered = Told(), False
     end = time.monotonic() + RUN_SECONDS
     while time.monotonic() < end:
-        told = _tell(cluster, told, progress)
+        _tell(cluster, told, progress)
         state = prefect.state_of(run)
         if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
             _tell(cluster, told, progress)
@@ -96,14 +97,25 @@ def _follow(cluster: Api, prefect: PrefectApi, run: str, progress: Progress) -> 
     raise LabError(f"the run did not end within {RUN_SECONDS:g} s: {prefect.ui}/runs/flow-run/{run}")
 
 
-def _tell(cluster: Api, told: int, progress: Progress) -> int:
+@dataclass
+class Told:
+    """What was told already: of which record, and how many lines of its timeline."""
+
+    record: str = ""
+    lines: int = 0
+
+
+def _tell(cluster: Api, told: Told, progress: Progress) -> None:
     try:
-        timeline = json.loads(cluster.call("GET", RECORD)["data"]["record"])["timeline"]
+        record = json.loads(cluster.call("GET", RECORD)["data"]["record"])
     except LabError:
-        return told
-    for moment in timeline[told:]:
+        return
+    if record["id"] != told.record:
+        # The closed record of an earlier run is still in its place until the new one is opened.
+        told.record, told.lines = record["id"], len(record["timeline"]) if record["phase"] == "closed" else 0
+    for moment in record["timeline"][told.lines :]:
         progress.say(f"  {moment['text']}")
-    return max(told, len(timeline))
+    told.lines = max(told.lines, len(record["timeline"]))
 
 
 def _land(cluster: Api, progress: Progress) -> None:
