@@ -16,6 +16,8 @@ from lab.layout import PROJECT, Lab
 from lab.runai import objects
 from lab.simulated import cluster
 from lab.simulated.host import Host
+from tests.control_plane import killing_proxy
+from tests.control_plane.killing_proxy import Relay
 
 JSON = dict[str, Any]
 MakeNode = Callable[..., Host]
@@ -35,7 +37,7 @@ def lab_command(*arguments: str, timeout: float = UP_SECONDS) -> subprocess.Comp
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """A control plane with master-1, system-1, system-2, and gpu-1 to gpu-3 of 8 GPUs each."""
-    made = Lab(f"test-{os.getpid()}")
+    made = Lab(f"cp-{os.getpid()}")
     try:
         result = lab_command("up", "--no-hosts", "--name", made.name)
         assert result.returncode == 0, result.stderr
@@ -78,3 +80,10 @@ def make_object(lab_api: Api) -> Iterator[MakeObject]:
     yield make
     for body in reversed(made):
         lab_api.delete(objects.path(body), gracePeriodSeconds=0, propagationPolicy="Background")
+
+
+@pytest.fixture(scope="session")
+def relay() -> Iterator[Relay]:
+    """Where proxies between the product and the API server live."""
+    with killing_proxy.relay() as made:
+        yield made

@@ -131,6 +131,21 @@ def test_gpus_are_gone_while_the_drain_taint_stands_and_back_after_it(
     soon(lambda: gpus(lab_api, host) == 8, "the plugin to register", 6)
 
 
+def test_pods_that_stayed_are_ready_again_when_the_node_is_back(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
+    host = make_node()
+    pods = f"/api/v1/pods?fieldSelector=spec.nodeName={host.node}&labelSelector=app=node-agent"
+
+    def states() -> list[str]:
+        conditions = [c for pod in lab_api.items(pods) for c in pod["status"].get("conditions", [])]
+        return [str(c["status"]) for c in conditions if c["type"] == "Ready"]
+
+    soon(lambda: states() == ["True"], "the agent to run")
+    power(lab, host.node, "off")
+    soon(lambda: states() == ["False"], "the agent to be marked as not ready", 30)
+    power(lab, host.node, "on")
+    soon(lambda: states() == ["True"], "the agent to be ready again")
+
+
 def test_pods_of_a_dead_node_stay_terminating_until_it_is_back(
     lab: Lab, lab_api: Api, make_node: MakeNode, make_object: MakeObject
 ) -> None:
