@@ -1,15 +1,35 @@
-"""The command `downtime`."""
+"""The command ``downtime``. Commands import what they need when they run: ``--help`` answers at once, and neither it
+nor ``plan`` and ``status`` import Prefect.
+"""
+
+from __future__ import annotations
 
 import typer
 
+from deployments import commands_going_on, commands_plan, commands_run
+
 app = typer.Typer(
-    name="downtime", no_args_is_help=True, help="Takes nodes of a Run:ai cluster down, and brings them back."
+    name="downtime",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @app.callback()
 def root() -> None:
-    """Takes nodes of a Run:ai cluster down, and brings them back."""
+    """Take nodes of a Run:ai cluster down, and bring them back.
+
+    Exit codes: 0 done; 1 failed while running; 2 wrong usage, configuration or cluster; 3 blocked before the next
+    change; 4 waiting for a person or a machine.
+    """
+
+
+app.command()(commands_plan.plan)
+app.command()(commands_run.run)
+app.command()(commands_going_on.resume)
+app.command()(commands_going_on.abort)
 
 
 def main() -> None:

@@ -1,0 +1,73 @@
+"""Asking the person at the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from deployments.choices import Output
+from deployments.consoles import somebody_is_there, standard_output
+
+if TYPE_CHECKING:
+    from cluster.downtime import Ask
+    from cluster.question import Answer, Question
+
+
+def go_on(question: str) -> bool:
+    """Ask whether to go on; anything but yes is no."""
+    return _read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def asker(output: Output) -> Ask | None:
+    """How the person at the terminal is asked in the middle of a procedure; None: nobody is there."""
+    return _ask if output is Output.text and somebody_is_there() else None
+
+
+def _ask(question: Question) -> Answer:
+    from cluster.downtime import who
+    from cluster.question import Answer
+    from cluster.waiting import nobody_to_ask
+
+    console = standard_output()
+    console.print()
+    answer = _about_return(question) if question.subject == "return" else _about_workloads(question)
+    if answer is None:
+        raise nobody_to_ask(question)
+    return Answer(answer, who())
+
+
+def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:
+    from rich.padding import Padding
+
+    from deployments import text_plan
+
+    console = standard_output()
+    console.print(f"Interactive work on {question.node}. It does not come back by itself: talk to the owners first.")
+    console.print(Padding(text_plan.workloads(question.workloads), (1, 0, 1, 2)))
+    console.print("evict: they agreed; refuse: leave it alone; later: decide another time ('downtime decide').")
+    while True:
+        match _read("evict, refuse or later? ").strip().lower():
+            case "evict":
+                return "evict"
+            case "refuse":
+                return "refuse"
+            case "later":
+                return None
+
+
+def _about_return(question: Question) -> Literal["done"] | None:
+    console = standard_output()
+    console.print(f"{question.node} is out of service. Is the work on it done?")
+    console.print("done: it returns to service now; later: leave it, 'downtime resume' goes on another time.")
+    while True:
+        given = _read("done or later? ").strip().lower()
+        if given == "done":
+            return "done"
+        if given == "later":
+            return None
+
+
+def _read(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except EOFError:
+        return "later"

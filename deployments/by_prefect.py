@@ -1,0 +1,71 @@
+"""Performing procedures as Prefect flows in this process: on the server of PREFECT_API_URL, else on an embedded one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster.downtime import Ask, Say
+    from cluster.options import PlannedOptions
+    from cluster.report import Report
+    from deployments.sessions import Session
+
+
+def planned(session: Session, node: str, options: PlannedOptions, say: Say, ask: Ask | None) -> Report:
+    """Planned maintenance, from the start or from where its record is.
+
+    Raises:
+        DowntimeError: as the steps do.
+    """
+    with _prepared(session, say, ask):
+        from flows.planned_maintenance import planned_maintenance
+
+        return planned_maintenance(
+            node,
+            reason=options.reason,
+            interactive=options.interactive,
+            shut_down=options.shut_down,
+            power_on=options.power_on,
+            hold=options.hold,
+            eviction_minutes=options.eviction_minutes or 0,
+            allow_tolerating=options.allow_tolerating,
+            override_pdb=options.override_pdb,
+            override_recovery_gate=options.override_recovery_gate,
+            adopt_taint=options.adopt_taint,
+        )
+
+
+def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:
+    """Go on with the open downtime of a node, or back out of it.
+
+    Raises:
+        DowntimeError: as the steps do.
+    """
+    with _prepared(session, say, ask):
+        if abort:
+            from flows.abort_downtime import abort_downtime
+
+            return abort_downtime(node)
+        from flows.resume_downtime import resume_downtime
+
+        return resume_downtime(node)
+
+
+@contextmanager
+def _prepared(session: Session, say: Say, ask: Ask | None) -> Iterator[None]:
+    # Flows find the configuration by themselves, as they do when they are served.
+    os.environ["DOWNTIME_CONFIG"] = str(session.settings.source)
+    # A refusal is said in a sentence at the end; Prefect would print its traceback as well. Its server keeps all.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    where = os.environ.get("PREFECT_API_URL")
+    say("prefect", f"the run is kept on {where}" if where else "starting the embedded API (some seconds)")
+    from tasks.terminal import TERMINAL, Terminal
+
+    token = TERMINAL.set(Terminal(say, ask))
+    try:
+        yield
+    finally:
+        TERMINAL.reset(token)

@@ -1,0 +1,205 @@
+"""``downtime run``: a procedure, here and now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployments import choices
+from deployments.choices import Choices, Output
+from deployments.ending import Ending, ending
+from deployments.interruption import orderly
+
+if TYPE_CHECKING:
+    from cluster.errors import DowntimeError
+    from cluster.options import PlannedOptions
+    from cluster.plan import Plan
+    from cluster.report import Report
+    from deployments.sessions import Session
+
+_WORST_FIRST = (1, 2, 3, 4, 0)
+
+
+def run(
+    procedure: choices.ProcedureArgument,
+    nodes: Annotated[list[str], typer.Argument(metavar="NODE...", help="One node, or several: one after the other.")],
+    reason: choices.ReasonOption = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Confirm the plan. Never consents to evicting interactive work.")
+    ] = False,
+    interactive: choices.InteractiveOption = None,
+    no_shut_down: choices.NoShutDownOption = False,
+    power_on: choices.PowerOnOption = None,
+    hold: choices.HoldOption = True,
+    eviction_minutes: choices.EvictionOption = None,
+    adopt_taint: choices.AdoptOption = False,
+    allow_tolerating: choices.ToleratingOption = "",
+    override_pdb: choices.BudgetOption = "",
+    override_recovery_gate: choices.GateOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan, as 'downtime plan' does.")] = False,
+    local: choices.LocalOption = False,
+    config: choices.ConfigOption = None,
+    output: choices.OutputOption = Output.text,
+) -> None:
+    """Take nodes through a procedure, here and now.
+
+    With several nodes, the next one starts only when the one before is back in service.
+    """
+    chosen = Choices(
+        reason=reason,
+        interactive=interactive,
+        no_shut_down=no_shut_down,
+        power_on=power_on,
+        hold=hold,
+        eviction_minutes=eviction_minutes,
+        adopt_taint=adopt_taint,
+        allow_tolerating=allow_tolerating,
+        override_pdb=override_pdb,
+        override_recovery_gate=override_recovery_gate,
+    )
+    with orderly(), ending(output) as end:
+        from deployments.sessions import open_right_session
+
+        choices.require_built(procedure)
+        _require_names(nodes)
+        if not (yes or dry_run):
+            _require_person(output)
+        session = open_right_session(config)
+        how = _How(session, chosen.options(session.settings), output, yes=yes, dry_run=dry_run, local=local)
+        code = _one(how, nodes[0], end) if len(nodes) == 1 else _several(how, nodes, end)
+    raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class _How:
+    session: Session
+    options: PlannedOptions
+    output: Output
+    yes: bool
+    dry_run: bool
+    local: bool
+
+
+def _one(how: _How, node: str, end: Ending) -> int:
+    if how.dry_run:
+        return _dry(how, node)
+    report = _perform(how, node, end)
+    if how.output is Output.json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        show_report(report)
+    return 0
+
+
+def _several(how: _How, nodes: list[str], end: Ending) -> int:
+    import json
+
+    from deployments.consoles import progress
+    from deployments.ending import as_document, as_known, show
+
+    codes: list[int] = []
+    documents: list[dict[str, Any]] = []
+    for at, node in enumerate(nodes):
+        error: DowntimeError | None = None
+        try:
+            if how.dry_run and how.output is Output.text:
+                codes.append(_dry(how, node))
+                continue
+            report = _perform(how, node, end)
+            codes.append(0)
+            documents.append(report.model_dump(mode="json"))
+            if how.output is Output.text:
+                show_report(report)
+        except Exception as raised:  # noqa: BLE001 (said like any other error, for this node)
+            error = as_known(raised)
+        if error is not None:
+            codes.append(error.exit_code)
+            documents.append({"node": node, "error": as_document(error, error.changed or end.standing())})
+            if how.output is Output.text:
+                show(error, end)
+            left = nodes[at + 1 :]
+            if left:
+                progress(how.output).print(f"Not begun: {', '.join(left)}")
+            break
+    if how.output is Output.json:
+        typer.echo(json.dumps(documents, indent=2))
+    return next(code for code in _WORST_FIRST if code in codes)
+
+
+def _dry(how: _How, node: str) -> int:
+    from deployments import commands_plan
+
+    made = commands_plan.make(how.session, node, how.options)
+    commands_plan.show(made, how.output)
+    return 0 if made.feasible else 3
+
+
+def _perform(how: _How, node: str, end: Ending) -> Report:
+    from cluster import report
+    from deployments import asking, by_prefect, commands_plan, locally
+    from deployments.telling import teller
+
+    end.about(node, lambda: how.session.standing(node))
+    say, ask = teller(how.output, node), asking.asker(how.output)
+    say("plan", "looking at the cluster, the machine and the backups")
+    made = commands_plan.make(how.session, node, how.options, checksums=how.local)
+    if how.dry_run:
+        return report.of_plan(made, how.options.reason)
+    if how.output is Output.text:
+        commands_plan.show(made, how.output)
+    _require_feasible(made)
+    if not how.yes and not asking.go_on("Go on?"):
+        raise _declined()
+    if how.local:
+        return locally.planned(how.session, made, how.options, say, ask)
+    return by_prefect.planned(how.session, node, how.options, say, ask)
+
+
+def show_report(report: Report) -> None:
+    """Print the report for people."""
+    from deployments import text_report
+    from deployments.consoles import standard_output
+
+    text_report.show(standard_output(), report)
+
+
+def _require_names(nodes: list[str]) -> None:
+    from cluster.errors import Misused
+    from cluster.names import node_name
+
+    for node in nodes:
+        node_name(node)
+    twice = sorted({node for node in nodes if nodes.count(node) > 1})
+    if twice:
+        raise Misused("node-twice", f"Named twice: {', '.join(twice)}", "Name each node once.")
+
+
+def _require_person(output: Output) -> None:
+    from cluster.errors import Misused
+    from deployments.consoles import somebody_is_there
+
+    if output is Output.text and somebody_is_there():
+        return
+    raise Misused(
+        "not-confirmed",
+        "The plan has to be confirmed, and there is nobody at a terminal who could be asked",
+        "Look at it with 'downtime plan', then confirm it with --yes.",
+    )
+
+
+def _require_feasible(made: Plan) -> None:
+    from cluster.errors import Blocked
+
+    if made.feasible:
+        return
+    first, *others = made.blockers
+    also = "".join(f"; also {one.message} [{one.code}]" for one in others)
+    raise Blocked(first.code, f"{first.message}{also}", first.remedy)
+
+
+def _declined() -> DowntimeError:
+    from cluster.errors import Blocked
+
+    return Blocked("declined", "The plan was not confirmed", "Run the same command again when it may be done.")
