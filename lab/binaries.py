@@ -154,11 +154,13 @@ def _go_version() -> str:
 
 
 def _last_line(log: Path) -> str:
+    """What a build said last: the package that it compiles."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 300))
+            file.seek(max(0, file.tell() - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:120]
+    said = (line.strip() for line in reversed(lines) if line.strip() and not line.startswith("$ "))
+    return next(said, "")[:120]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,13 +19,14 @@ from lab.progress import Progress
 from lab.spec import SIMULATED_BY_DEFAULT, Spec
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-BEFORE_REMOVAL = "kept-log"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 1 after an error that is told on standard error."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -126,10 +128,11 @@ def _is_up(lab: Lab, spec: Spec, progress: Progress) -> bool:
 
 
 def _clean_up(lab: Lab, spec: Spec, progress: Progress, error: BaseException) -> None:
-    """Take away what a failed ``up`` has made, all but its logs, which say why."""
-    _, interrupts = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    kept = lab.folder.parent / f"{lab.name}.failed-logs"
+    """Take away what a failed ``up`` has made, all but its logs, which say why; no second interruption stops it."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    kept = _kept_logs(lab)
     shutil.rmtree(kept, ignore_errors=True)
     if lab.logs.exists() and isinstance(error, LabError):
         shutil.copytree(lab.logs, kept)
@@ -140,8 +143,13 @@ def _clean_up(lab: Lab, spec: Spec, progress: Progress, error: BaseException) ->
     except LabError as another:
         progress.say(f"could not remove all of it ({another}); try: python -m lab down --name {lab.name}")
     finally:
-        signal.signal(signal.SIGINT, interrupts)
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _kept_logs(lab: Lab) -> Path:
+    """Where the logs of a failed ``up`` stay until the next ``down``."""
+    return lab.folder.with_name(f"{lab.name}.failed-logs")
 
 
 def _remove(lab: Lab, kind: str | None) -> None:
@@ -161,7 +169,7 @@ def _down(options: argparse.Namespace) -> int:
         existed = lab.folder.exists()
         kind = _kind(lab)
         _remove(lab, kind)
-        shutil.rmtree(lab.folder.parent / f"{lab.name}.failed-logs", ignore_errors=True)
+        shutil.rmtree(_kept_logs(lab), ignore_errors=True)
     text = f"lab {lab.name} is removed" if existed else f"there is no lab {lab.name}"
     print(json.dumps({"name": lab.name, "removed": existed}) if options.output == "json" else text)
     return DONE
