@@ -52,10 +52,14 @@ class Fleet(BaseModel):
 Judge = Callable[[frozenset[str]], list[Finding]]
 
 
-def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge) -> None:
+def admit(
+    api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]
+) -> None:
     """Admit a node, unless the judge objects.
 
     Args:
+        still_ours: raises when the lock of the node is lost. Asked before each write: a holder that was overtaken would
+            put its own record in the place of the new holder's, and nobody would ever take that entry out.
         judge: is given the names of the *other* nodes that are down by decision, observes the rest freshly, and says
             what speaks against this node going down as well. Called anew after each lost race.
 
@@ -72,6 +76,7 @@ def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge) 
         own = fleet.down.get(node)
         if own is not None and own.record == record and present is not None and fleet == _parse(present):
             return
+        still_ours()
         entry = Entry(record=record, procedure=procedure, since=datetime.now(UTC))
         if _swap(api, present, fleet.model_copy(update={"down": {**fleet.down, node: entry}})):
             return

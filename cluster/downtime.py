@@ -177,9 +177,8 @@ def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
     new = _new_record(api, start, lock)
-    admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node))
-    lock.check()
-    Records(api).open(new)
+    admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+    Records(api).open(new, lock.check)
     _announce(api, new)
     return new
 

@@ -77,12 +77,14 @@ class Lock:
             LockLost: it is not, or nobody can say: the lease ran out on this process's own clock.
         """
         if self._lost or time.monotonic() >= self._expires:
-            raise LockLost(
-                "lock-lost",
-                f"The lock of {self._node} was lost ({self._lost or 'the lease ran out before it could be renewed'}); "
-                "nothing more is changed",
-                f"'downtime status {self._node}' shows how far it got; 'downtime resume {self._node}' goes on.",
-            )
+            raise self._loss(self._lost or "the lease ran out before it could be renewed")
+
+    def _loss(self, why: str) -> LockLost:
+        return LockLost(
+            "lock-lost",
+            f"The lock of {self._node} was lost ({why}); nothing more is changed",
+            f"'downtime status {self._node}' shows how far it got; 'downtime resume {self._node}' goes on.",
+        )
 
     @contextmanager
     def for_at_least(self, seconds: float) -> Iterator[None]:
@@ -95,9 +97,14 @@ class Lock:
         try:
             self._renew()
             self.check()
+            if time.monotonic() + seconds > self._expires:
+                # The renewal failed, and what is left of the old lease is shorter than the command may take.
+                raise self._loss("it could not be renewed for a command that takes longer than it lasts")
             yield
         finally:
+            # Shortened at once: whoever takes over from a process that dies now would wait for all of it.
             self._seconds = self._normal
+            self._renew()
         self.check()
 
     def release(self) -> None:

@@ -13,7 +13,7 @@ from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.power import wait_for_status
 from cluster.record import change_is
-from cluster.step import Seen, Step
+from cluster.step import Made, Seen, Step
 from cluster.watching import until
 
 _OFF_TIMEOUT = 30.0
@@ -29,14 +29,17 @@ def shut_down_boot(downtime: Downtime) -> str:
 def _needs_no_shutdown(downtime: Downtime) -> Seen | None:
     host = reach.host(downtime)
     status = reach.power(downtime).status(host)
-    if status.state == "off":
-        return Seen("the power controller says that it is off already")
     sent = shut_down_boot(downtime)
+    if status.state == "off":
+        made = Made("shutdown", sent, "made") if sent else None
+        return Seen("the power controller says that it is off already", made)
     if not sent:
         return None
     if not reach.answers(downtime):
-        return Seen("it was told to shut down, and does not answer any more")
-    return Seen("it was shut down, and runs another boot now") if _rebooted(downtime, sent) else None
+        return Seen("it was told to shut down, and does not answer any more", Made("shutdown", sent, "made"))
+    if _rebooted(downtime, sent):
+        return Seen("it was shut down, and runs another boot now", Made("shutdown", sent, "made"))
+    return None
 
 
 def _rebooted(downtime: Downtime, sent: str) -> bool:
@@ -81,8 +84,8 @@ def require_identity(downtime: Downtime) -> str:
     return told
 
 
-def _shutdown_sent(_: Downtime) -> Seen:
-    return Seen("the machine accepted the shutdown")
+def _shutdown_sent(downtime: Downtime) -> Seen:
+    return Seen("the machine accepted the shutdown", Made("shutdown", shut_down_boot(downtime), "made"))
 
 
 SHUT_DOWN = Step("shut-down", _needs_no_shutdown, _shutdown_sent, _shut_down, during="stopping")
@@ -192,7 +195,8 @@ def _see_back(downtime: Downtime) -> Seen:
     wait = max(60.0, 3 * lease_seconds(downtime))
     if lease_renewals(downtime, wait) < _RENEWALS:
         raise _not_back(downtime, wait, "it is called Ready, but its kubelet does not renew the node's lease")
-    return Seen(f"Ready, with boot {boot}{' (new)' if sent else ''}, and its lease is being renewed")
+    proof = f"Ready, with boot {boot}{' (new)' if sent else ''}, and its lease is being renewed"
+    return Seen(proof, Made("shutdown", sent, "undone") if sent else None)
 
 
 SEE_BACK = Step("see-back", _never_seen_back, _see_back, during="starting", after="returning")

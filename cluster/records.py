@@ -63,8 +63,11 @@ class Records:
             kept.append(newest)
         return sorted({one.id: one for one in kept}.values(), key=lambda one: one.opened, reverse=True)
 
-    def open(self, new: Record) -> None:
+    def open(self, new: Record, still_ours: Callable[[], None]) -> None:
         """Write a new record. The closed one in its place is archived first, so that no crash loses it.
+
+        Args:
+            still_ours: raises when the lock of the node is lost; asked before each try.
 
         Raises:
             Blocked: the node has an open record.
@@ -72,6 +75,7 @@ class Records:
         ensure_namespace(self._api)
         for _ in range(_ATTEMPTS):
             present = self._api.get(_path(new.node))
+            still_ours()
             try:
                 if present is None:
                     self._api.create(_MAPS, _document(new))
