@@ -38,6 +38,13 @@ class InteractiveChoice(StrEnum):
     refuse = "refuse"
 
 
+class DecisionChoice(StrEnum):
+    """What a person decides about interactive work."""
+
+    evict = "evict"
+    refuse = "refuse"
+
+
 class PowerOnChoice(StrEnum):
     """Who switches the machine on again."""
 

@@ -6,7 +6,16 @@ from __future__ import annotations
 
 import typer
 
-from deployments import commands_going_on, commands_plan, commands_run
+from deployments import (
+    commands_decide,
+    commands_doctor,
+    commands_going_on,
+    commands_plan,
+    commands_run,
+    commands_schema,
+    commands_serve,
+    commands_status,
+)
 
 app = typer.Typer(
     name="downtime",
@@ -30,6 +39,11 @@ app.command()(commands_plan.plan)
 app.command()(commands_run.run)
 app.command()(commands_going_on.resume)
 app.command()(commands_going_on.abort)
+app.command()(commands_status.status)
+app.command()(commands_decide.decide)
+app.command()(commands_serve.serve)
+app.command()(commands_doctor.doctor)
+app.command()(commands_schema.schema)
 
 
 def main() -> None:

@@ -28,11 +28,11 @@ def show(console: Console, report: Report) -> None:
     console.print(Text(_about(report), style="dim"))
     if report.workloads:
         rows = [(where_title(one), one.owner or "not known", one.kind, where_now(one)) for one in report.workloads]
-        _section(console, f"What ran on {report.node}", ("workload", "owner", "kind", "now"), rows)
+        section(console, f"What ran on {report.node}", ("workload", "owner", "kind", "now"), rows)
     if report.steps:
-        _section(console, "Steps", ("step", "UTC", "seen"), step_rows(report))
+        section(console, "Steps", ("step", "UTC", "seen"), step_rows(report))
     if report.approvals:
-        _section(console, "Who decided what", (), [(one,) for one in decisions(report)])
+        section(console, "Who decided what", (), [(one,) for one in decisions(report)])
     if report.gate is not None:
         text_plan.recovery(console, report.gate)
     console.print()
@@ -51,7 +51,8 @@ def _about(report: Report) -> str:
     return "; ".join(parts)
 
 
-def _section(console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def section(console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A titled table of text from outside."""
     console.print()
     console.print(Text(title, style="bold"))
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(head))

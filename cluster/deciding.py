@@ -1,0 +1,69 @@
+"""Deciding by a command of its own what a downtime asks: the answer goes into its record, and nothing else happens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from cluster import consent, planning
+from cluster import record as records_of
+from cluster.downtime import Downtime
+from cluster.observation import Observation
+from cluster.plan import Workload
+from cluster.planned_case import Case
+from cluster.record import Approval, Record
+
+
+def interactive(downtime: Downtime, answer: Literal["evict", "refuse"], who: str) -> tuple[Workload, ...]:
+    """Answer for the interactive work on the node that nobody agreed to evict yet; empty: there is nothing to decide.
+
+    The answer holds for exactly the workloads that are there now.
+    """
+    record = downtime.record
+    if record.aborted or record.done("taint") or "approve-workloads" not in downtime.steps:
+        return ()
+    _, plan = planning.look_again(downtime)
+    asked = consent.unapproved(plan.workloads, record, downtime.options.interactive)
+    if asked:
+        items = tuple(one.key for one in asked)
+        _write(
+            downtime,
+            Approval(
+                subject="interactive", digest=consent.digest_of(asked), items=items, answer=answer, who=who, at=_now()
+            ),
+        )
+    return asked
+
+
+def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
+    """Allow the pods that tolerate the drain to go down with the machine; empty: there are none (any more).
+
+    Args:
+        why: kept in the record.
+    """
+    if downtime.record.aborted or downtime.record.done("shut-down") or "shut-down" not in downtime.steps:
+        return ()
+    seen, _ = planning.look_again(downtime)
+    allowed = consent.agreed(downtime.record, "tolerating", consent.ALLOW)
+    asked = tuple(pod for pod in _case(downtime, seen).tolerating if pod not in allowed)
+    if asked:
+        digest = consent.digest_of(asked)
+        approval = Approval(subject="tolerating", digest=digest, items=asked, answer=consent.ALLOW, who=who, at=_now())
+        _write(downtime, approval, f"{who} let pods that tolerate the drain go down with the machine: {why}")
+    return asked
+
+
+def _case(downtime: Downtime, seen: Observation) -> Case:
+    return Case(seen, seen.node or {}, downtime.options, downtime.settings, downtime.record, downtime.steps)
+
+
+def _write(downtime: Downtime, approval: Approval, note: str = "") -> None:
+    def answered(old: Record) -> Record:
+        new = old if approval in old.approvals else records_of.approved(old, approval)
+        return records_of.noted(new, note) if note else new
+
+    downtime.write(answered)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,117 @@
+"""Every permission that this product uses, with the reason for it.
+
+``downtime doctor`` asks the API server for each; ``docs/permissions.md`` and the RBAC manifest are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cluster import names
+
+_BOOKKEEPING = names.NAMESPACE
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Verbs on one resource.
+
+    Attributes:
+        resource: its plural name.
+        why: what it is needed for; without a full stop.
+        group: API group; empty: the core group.
+        namespace: only in this one; empty: in the whole cluster.
+        without: what is different without it; empty: it is needed.
+    """
+
+    verbs: tuple[str, ...]
+    resource: str
+    why: str
+    group: str = ""
+    namespace: str = ""
+    without: str = ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the product works without it."""
+        return bool(self.without)
+
+    @property
+    def title(self) -> str:
+        """``get, list nodes`` and so on, for people."""
+        group = f".{self.group}" if self.group else ""
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{', '.join(self.verbs)} {self.resource}{group}{where}"
+
+
+def _controllers(namespace: str) -> tuple[Permission, ...]:
+    why = "whether the Run:ai service has its pods, before and after"
+    return tuple(
+        Permission(("list",), resource, why, "apps", namespace)
+        for resource in ("deployments", "statefulsets", "daemonsets")
+    )
+
+
+def _owner(resource: str, group: str) -> Permission:
+    why = "what a researcher submitted, and who it was: the owners of a pod"
+    return Permission(("get",), resource, why, group, without="the work counts as unknown, and a person is asked")
+
+
+PERMISSIONS = (
+    Permission(("get", "list", "watch"), "nodes", "taints, cordon, boot id, readiness and GPUs of nodes"),
+    Permission(("update",), "nodes", "cordon and drain taint, and in the same update that they are this product's own"),
+    Permission(("list", "watch"), "pods", "what runs on a node, when it is gone, and where it went"),
+    Permission(("get",), "namespaces", "which cluster it is (uid of kube-system), and whether it is self-hosted"),
+    Permission(("list",), "poddisruptionbudgets", "budgets that the drain would violate", "policy"),
+    Permission(("list",), "priorityclasses", "what kind of work a pod is", "scheduling.k8s.io"),
+    Permission(("list",), "projects", "which namespaces belong to projects", "run.ai"),
+    Permission(("get",), "runaiconfigs", "whether the Run:ai service is Available", "run.ai", "runai"),
+    *_controllers("runai"),
+    *_controllers("runai-backend"),
+    Permission(
+        ("get", "list", "watch"),
+        "leases",
+        "whether a kubelet is alive: it renews its lease",
+        "coordination.k8s.io",
+        "kube-node-lease",
+    ),
+    Permission(
+        ("get", "list", "create", "update", "delete"), "configmaps", "records of downtimes", namespace=_BOOKKEEPING
+    ),
+    Permission(
+        ("get", "list", "watch", "create", "update"), "leases", "locks of nodes", "coordination.k8s.io", _BOOKKEEPING
+    ),
+    Permission(
+        ("create",), "namespaces", f"making {_BOOKKEEPING}", without=f"the namespace {_BOOKKEEPING} must exist already"
+    ),
+    Permission(
+        ("create",),
+        "events",
+        "telling about a downtime in 'kubectl describe node'",
+        namespace="default",
+        without="no Events are written",
+    ),
+    _owner("replicasets", "apps"),
+    _owner("deployments", "apps"),
+    _owner("statefulsets", "apps"),
+    _owner("jobs", "batch"),
+    _owner("cronjobs", "batch"),
+    _owner("runaijobs", "run.ai"),
+    _owner("trainingworkloads", "run.ai"),
+    _owner("interactiveworkloads", "run.ai"),
+    _owner("distributedworkloads", "run.ai"),
+    _owner("inferenceworkloads", "run.ai"),
+    _owner("externalworkloads", "run.ai"),
+    _owner("pytorchjobs", "kubeflow.org"),
+    _owner("tfjobs", "kubeflow.org"),
+    _owner("mpijobs", "kubeflow.org"),
+    _owner("xgboostjobs", "kubeflow.org"),
+)
+
+Allowed = Callable[[str, Permission], bool]
+
+
+def missing(permission: Permission, allowed: Allowed) -> tuple[str, ...]:
+    """The verbs of a permission that are not granted."""
+    return tuple(verb for verb in permission.verbs if not allowed(verb, permission))

@@ -1,0 +1,116 @@
+"""What is in downtime, from the records in the cluster alone: works with Prefect down and with no process alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster import names, nodes, procedures
+from cluster.api import Api, Object
+from cluster.node import time_of
+from cluster.record import Record
+from cluster.records import Records
+
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{names.NAMESPACE}/leases"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LockSeen(_Model):
+    """Who may act on the node now."""
+
+    holder: str = Field(default="", description="host/process/id; empty: nobody.")
+    renewed: datetime | None = Field(default=None, description="Last renewal, by the holder's clock.")
+    renewed_seconds_ago: float | None = Field(default=None, description="By the clocks of two machines: a hint.")
+    lease_seconds: int | None = Field(default=None, description="Without a renewal for so long it can be taken over.")
+
+
+class Now(_Model):
+    """What a record means now."""
+
+    step: str = Field(default="", description="The step that is next, or under way; empty: none is left.")
+    waits_for: str = Field(default="", description="A person's answer that is waited for, in words; empty: none.")
+    go_on: str = Field(default="", description="The command that goes on.")
+    standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    lock: LockSeen = LockSeen()
+
+
+class Status(Record):
+    """A record, and what it means now."""
+
+    now: Now
+
+
+def of_open(api: Api) -> list[Status]:
+    """Every node in downtime, the longest one first.
+
+    Raises:
+        Blocked: a record is damaged or of a newer schema, or may not be read.
+    """
+    found = sorted(Records(api).all_open(), key=lambda one: one.opened)
+    leases = {str(one["metadata"]["name"]): one for one in api.iterate(_LEASES)} if found else {}
+    return [_status(one, leases.get(names.object_name(one.node))) for one in found]
+
+
+def of_node(api: Api, node: str) -> list[Status]:
+    """The open record of a node, else its last closed one; none: it was never in downtime.
+
+    Raises:
+        Blocked: there is no such node, and no record of one.
+    """
+    found = Records(api).read(names.node_name(node))
+    if found is None:
+        nodes.get(api, node)
+        return []
+    lease = api.get(f"{_LEASES}/{names.object_name(node)}") if found.open else None
+    return [_status(found, lease)]
+
+
+def _status(record: Record, lease: Object | None) -> Status:
+    left = procedures.left(record) if record.open else ()
+    step = left[0] if left else ""
+    now = Now(
+        step=step,
+        waits_for=waits_for(record, step),
+        go_on=_go_on(record, step),
+        standing=record.standing() if record.open else (),
+        lock=_lock(lease, datetime.now(UTC)),
+    )
+    return Status.model_validate({**record.model_dump(by_alias=True), "now": now.model_dump()})
+
+
+def waits_for(record: Record, step: str) -> str:
+    """The answer of a person that a downtime waits for; empty: for none."""
+    state = record.steps.get(step)
+    if state is None or state.state != "asked":
+        return ""
+    return {
+        "approve-workloads": "a decision about interactive work",
+        "approve-return": "the end of the work on the machine",
+    }.get(step, "")
+
+
+def _go_on(record: Record, step: str) -> str:
+    if not record.open:
+        return ""
+    if waits_for(record, step) and step == "approve-workloads":
+        return f"downtime decide {record.node} --interactive evict|refuse"
+    return f"downtime resume {record.node}"
+
+
+def _lock(lease: Object | None, now: datetime) -> LockSeen:
+    spec: Mapping[str, object] = (lease or {}).get("spec") or {}
+    holder = str(spec.get("holderIdentity") or "")
+    if not holder:
+        return LockSeen()
+    renewed = time_of(str(spec["renewTime"])) if spec.get("renewTime") else None
+    return LockSeen(
+        holder=holder,
+        renewed=renewed,
+        renewed_seconds_ago=round((now - renewed).total_seconds(), 1) if renewed else None,
+        lease_seconds=int(str(spec.get("leaseDurationSeconds") or 0)) or None,
+    )

@@ -1,0 +1,85 @@
+"""``downtime decide``: answering what a downtime asks, without going on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments import choices
+from deployments.choices import Output
+from deployments.ending import ending
+from deployments.interruption import orderly
+
+if TYPE_CHECKING:
+    from cluster.downtime import Downtime
+    from cluster.record import Record
+
+WhoOption = Annotated[str, typer.Option(metavar="NAME", help="Who decided; else the user of this machine.")]
+AnswerOption = Annotated[
+    choices.DecisionChoice | None,
+    typer.Option(help="evict: the owners agreed; refuse: nothing is evicted, and the node is not drained."),
+]
+
+
+def decide(
+    node: choices.NodeArgument,
+    interactive: AnswerOption = None,
+    allow_tolerating: choices.ToleratingOption = "",
+    who: WhoOption = "",
+    config: choices.ConfigOption = None,
+    output: choices.OutputOption = Output.text,
+) -> None:
+    """Answer what the downtime of a node asks. The answer holds for the workloads that are there now."""
+    with orderly(), ending(output) as end:
+        from cluster import downtime as downtimes
+        from cluster.errors import Misused
+        from cluster.names import node_name
+        from deployments.commands_going_on import require_downtime
+        from deployments.sessions import open_right_session
+
+        node_name(node)
+        if interactive is None and not allow_tolerating.strip():
+            raise Misused(
+                "nothing-decided",
+                "Nothing was decided",
+                'Give --interactive evict (or refuse), or --allow-tolerating "reason".',
+            )
+        session = open_right_session(config)
+        end.about(node, lambda: session.standing(node))
+        require_downtime(session, node)
+        person = who.strip() or downtimes.who()
+        with downtimes.go_on(session.api, session.settings, node) as downtime:
+            decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
+        _show(downtime.record, decided, interactive, output)
+
+
+def _answer(
+    downtime: Downtime, interactive: choices.DecisionChoice | None, allow_tolerating: str, who: str
+) -> dict[str, list[str]]:
+    from cluster import deciding
+
+    decided: dict[str, list[str]] = {}
+    if interactive is not None:
+        asked = deciding.interactive(downtime, "evict" if interactive.value == "evict" else "refuse", who)
+        decided[interactive.value] = [one.key for one in asked]
+    if allow_tolerating:
+        decided["allow"] = list(deciding.tolerating(downtime, allow_tolerating, who))
+    return decided
+
+
+def _show(
+    record: Record, decided: dict[str, list[str]], interactive: choices.DecisionChoice | None, output: Output
+) -> None:
+    refused = interactive is not None and interactive.value == "refuse" and bool(decided["refuse"])
+    then = f"downtime {'abort' if refused else 'resume'} {record.node}"
+    if output is Output.json:
+        typer.echo(json.dumps({"node": record.node, "decided": decided, "next": then}, indent=2))
+        return
+    for answer, items in decided.items():
+        typer.echo(f"{answer}: {', '.join(items)}" if items else f"{answer}: there is nothing (more) to decide")
+    typer.echo(f"Now: {then}")
+    if record.flow_run and os.environ.get("PREFECT_API_URL"):
+        typer.echo(f"Its flow run {record.flow_run}, if it is suspended, can be resumed in the Prefect UI instead.")
