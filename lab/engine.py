@@ -39,6 +39,7 @@ def environment() -> dict[str, str]:
     configuration = f"""\
 [containers]
 log_driver = "k8s-file"
+base_hosts_file = "none"
 [network]
 network_backend = "netavark"
 network_config_dir = "{store() / "networks"}"

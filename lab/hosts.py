@@ -10,7 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import archive, backup_set, binaries, config_file, images, kubeadm, machines, network, packages, prefect_service, runai, state
+from lab import (
+    archive,
+    backup_set,
+    binaries,
+    config_file,
+    images,
+    kubeadm,
+    machines,
+    network,
+    packages,
+    prefect_service,
+    runai,
+    state,
+)
 from lab.api import JSON, Api
 from lab.engine import unfinished
 from lab.errors import LabError

@@ -38,7 +38,7 @@ systemctl set-default multi-user.target
 systemctl enable lab-boot lab-host-key kubelet containerd ssh
 systemctl mask systemd-sysctl systemd-modules-load systemd-binfmt getty.target console-getty.service
 systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
-rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id /etc/resolv.conf
+rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
 : > /etc/machine-id
 for command in kubelet kubeadm kubectl etcdctl; do ln -sf /opt/kubernetes/kube /usr/local/bin/$command; done
 mkdir -p /etc/lab /etc/cni/net.d /opt/kubernetes

@@ -92,10 +92,10 @@ def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binar
     """Make a machine and switch it on."""
     settings = settings_of(lab, machine)
     _write_settings(lab, machine, settings, archive)
-    name = machine.container(lab)
+    container = machine.container(lab)
     arguments = [
-        *("--name", name, "--hostname", machine.host_name, "--label", f"{network.LABEL}={lab.folder}"),
-        *("--network", f"{network.name_of(lab)}:ip={machine.address},mac={machine.mac}"),
+        *("--name", container, "--hostname", machine.host_name, "--label", f"{network.LABEL}={lab.folder}"),
+        *("--network", f"{network.name_of(lab)}:ip={machine.address},mac={machine.mac}", "--dns", "none"),
         # systemd=false: podman's own way shares the machine's systemd cgroups, and one power-off breaks all others.
         *("--privileged", "--systemd=false", "--cgroupns=private", "-e", "container=podman"),
         *(
@@ -112,9 +112,10 @@ def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binar
         *("-v", f"{settings}:/etc/lab:ro", "-v", f"{binary.parent}:/opt/kubernetes:ro"),
     ]
     for other in machines:
-        arguments += ["--add-host", f"{other.host_name}:{other.address}"]
+        for name in {other.node, other.host_name}:
+            arguments += ["--add-host", f"{name}:{other.address}"]
     for disk, path in machine.disks.items():
-        arguments += ["-v", f"{name}-{disk}:{path}"]
+        arguments += ["-v", f"{container}-{disk}:{path}"]
     with network.forwarding_kept():
         podman("run", "-d", *arguments, image, "/sbin/init", log=log_of(lab, machine), what=f"starting {machine.node}")
 

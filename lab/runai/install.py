@@ -11,7 +11,7 @@ from lab.patience import until
 from lab.runai import definitions, service, workloads
 from lab.runai.objects import create, create_all
 from lab.runai.workloads import IMAGE, Work
-from lab.spec import GPUS_PER_HOST, Spec
+from lab.spec import GPUS_PER_HOST, GPUS_PER_SIMULATED_NODE, Spec
 
 RUNAICONFIG = "/apis/run.ai/v1/namespaces/runai/runaiconfigs/runai"
 GPU = "nvidia.com/gpu"
@@ -51,8 +51,9 @@ def await_ready(lab: Lab, spec: Spec) -> None:
     Raises LabError that names what is not ready.
     """
     api = Api(lab.kubeconfig)
-    gpu_nodes = spec.workers + spec.simulated if spec.hosts else spec.simulated
-    _await("the pods of the service", lambda: _unready(api, with_workloads=gpu_nodes > 0))
+    gpus = spec.simulated * GPUS_PER_SIMULATED_NODE + (spec.workers * GPUS_PER_HOST if spec.hosts else 0)
+    without = max(0, sum(_gpus(body) for body in _workloads(IMAGE)) - gpus)
+    _await("the pods of the service", lambda: _unready(api, without))
 
 
 def _workloads(image: str) -> list[JSON]:
@@ -79,9 +80,16 @@ def _without_gpus(api: Api) -> list[str]:
     return [node["metadata"]["name"] for node in nodes if int(node["status"].get("allocatable", {}).get(GPU, "0")) == 0]
 
 
-def _unready(api: Api, *, with_workloads: bool) -> list[str]:
-    """Names of what is not ready yet."""
-    missing = []
+def _gpus(workload: JSON) -> int:
+    """How many GPUs a workload asks for."""
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    return int(container.get("resources", {}).get("limits", {}).get(GPU, "0"))
+
+
+def _unready(api: Api, without: int) -> list[str]:
+    """Names of what is not ready yet; ``without`` workloads may wait, as there is no GPU for them (one each)."""
+    missing: list[str] = []
+    waiting: list[str] = []
     for kind in ("deployments", "statefulsets", "daemonsets"):
         for body in api.items(f"/apis/apps/v1/{kind}"):
             status, ours = body.get("status", {}), "lab/content" in body["metadata"].get("labels", {})
@@ -89,12 +97,11 @@ def _unready(api: Api, *, with_workloads: bool) -> list[str]:
                 done = status.get("observedGeneration") and status["numberReady"] >= status["desiredNumberScheduled"]
             else:
                 done = status.get("readyReplicas", 0) >= body["spec"]["replicas"]
-            if not done and (ours or with_workloads):
-                missing.append(f"{kind}/{body['metadata']['name']}")
-    if with_workloads:
-        jobs = api.items("/apis/batch/v1/jobs")
-        missing += [f"jobs/{job['metadata']['name']}" for job in jobs if not job.get("status", {}).get("ready")]
-    return missing
+            if not done:
+                (missing if ours else waiting).append(f"{kind}/{body['metadata']['name']}")
+    jobs = api.items("/apis/batch/v1/jobs")
+    waiting += [f"jobs/{job['metadata']['name']}" for job in jobs if not job.get("status", {}).get("ready")]
+    return missing + (waiting if len(waiting) > without else [])
 
 
 def _await(what: str, missing: Callable[[], list[str]]) -> None:
