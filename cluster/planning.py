@@ -10,7 +10,6 @@ from cluster.config import Settings
 from cluster.errors import DowntimeError
 from cluster.gate import Depth
 from cluster.hosts import locate
-from cluster.masking import Masker
 from cluster.names import node_name
 from cluster.observation import HostFacts, Observation, observe
 from cluster.options import PlannedOptions
@@ -56,10 +55,11 @@ def _plan(
 
 
 def _machine(api: Api, settings: Settings, seen: Observation, name: str) -> tuple[HostFacts, str]:
-    masker = Masker()
+    """What the machine says of itself, and what its power controller says; each without the other, if need be."""
+    status = "unknown"
     try:
         where = locate(settings.hosts, name, node.address(seen.node or {}))
-        power = controller(settings.power, masker)
+        power = controller(settings.power, reach.MASKER)
         status = "none" if power.status_kind == "none" else power.status(where).state
         if status == "off":
             return HostFacts(), status
@@ -70,4 +70,4 @@ def _machine(api: Api, settings: Settings, seen: Observation, name: str) -> tupl
             return HostFacts(reachable=True, boot_id=boot), status
     except DowntimeError as error:
         problem = Finding(code=error.code, message=error.message, remedy=error.remedy)
-        return HostFacts(problem=problem), "unknown"
+        return HostFacts(problem=problem), status

@@ -62,7 +62,7 @@ def session(server: sshd.Sshd, password: str = "", configured: Path | None = Non
         ("sudo: sorry, you must have a tty to run sudo\n", "tty"),
         ("sudo: you must have a tty to run sudo\n", "tty"),
         ("sudo: nosuch: command not found\n", None),
-        ("cat: /root/x: No such file or directory\n", None),
+        ("cat: /srv/x: No such file or directory\n", None),
         ("", None),
     ],
 )
