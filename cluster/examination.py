@@ -99,8 +99,8 @@ def failed(check: str, error: DowntimeError) -> Line:
 def _permission(api: Api, permission: Permission) -> Line:
     check = f"permission {permission.title}"
 
-    def allowed(verb: str, one: Permission) -> bool:
-        return api.allowed(verb, one.resource, group=one.group, namespace=one.namespace)
+    def allowed(verb: str, resource: str, one: Permission) -> bool:
+        return api.allowed(verb, resource, group=one.group, namespace=one.namespace)
 
     try:
         lacking = permissions.missing(permission, allowed)

@@ -15,10 +15,10 @@ _BOOKKEEPING = names.NAMESPACE
 
 @dataclass(frozen=True)
 class Permission:
-    """Verbs on one resource.
+    """Verbs on resources of one group.
 
     Attributes:
-        resource: its plural name.
+        resources: their plural names.
         why: what it is needed for; without a full stop.
         group: API group; empty: the core group.
         namespace: only in this one; empty: in the whole cluster.
@@ -26,7 +26,7 @@ class Permission:
     """
 
     verbs: tuple[str, ...]
-    resource: str
+    resources: tuple[str, ...]
     why: str
     group: str = ""
     namespace: str = ""
@@ -42,76 +42,83 @@ class Permission:
         """``get, list nodes`` and so on, for people."""
         group = f".{self.group}" if self.group else ""
         where = f" in namespace {self.namespace}" if self.namespace else ""
-        return f"{', '.join(self.verbs)} {self.resource}{group}{where}"
+        return f"{', '.join(self.verbs)} {', '.join(f'{one}{group}' for one in self.resources)}{where}"
 
 
-def _controllers(namespace: str) -> tuple[Permission, ...]:
-    why = "whether the Run:ai service has its pods, before and after"
-    return tuple(
-        Permission(("list",), resource, why, "apps", namespace)
-        for resource in ("deployments", "statefulsets", "daemonsets")
-    )
-
-
-def _owner(resource: str, group: str) -> Permission:
+def _owners(group: str, *resources: str) -> Permission:
     why = "what a researcher submitted, and who it was: the owners of a pod"
-    return Permission(("get",), resource, why, group, without="the work counts as unknown, and a person is asked")
+    return Permission(("get",), resources, why, group, without="such work counts as unknown, and a person is asked")
 
 
 PERMISSIONS = (
-    Permission(("get", "list", "watch"), "nodes", "taints, cordon, boot id, readiness and GPUs of nodes"),
-    Permission(("update",), "nodes", "cordon and drain taint, and in the same update that they are this product's own"),
-    Permission(("list", "watch"), "pods", "what runs on a node, when it is gone, and where it went"),
-    Permission(("get",), "namespaces", "which cluster it is (uid of kube-system), and whether it is self-hosted"),
-    Permission(("list",), "poddisruptionbudgets", "budgets that the drain would violate", "policy"),
-    Permission(("list",), "priorityclasses", "what kind of work a pod is", "scheduling.k8s.io"),
-    Permission(("list",), "projects", "which namespaces belong to projects", "run.ai"),
-    Permission(("get",), "runaiconfigs", "whether the Run:ai service is Available", "run.ai", "runai"),
-    *_controllers("runai"),
-    *_controllers("runai-backend"),
+    Permission(("get", "list", "watch"), ("nodes",), "taints, cordon, boot id, readiness and GPUs of nodes"),
+    Permission(
+        ("update",), ("nodes",), "cordon and drain taint, and in the same update that they are this product's own"
+    ),
+    Permission(("list", "watch"), ("pods",), "what runs on a node, when it is gone, and where it went"),
+    Permission(("get",), ("namespaces",), "which cluster it is (uid of kube-system), and whether it is self-hosted"),
+    Permission(("list",), ("poddisruptionbudgets",), "budgets that the drain would violate", "policy"),
+    Permission(("list",), ("priorityclasses",), "what kind of work a pod is", "scheduling.k8s.io"),
+    Permission(("list",), ("projects",), "which namespaces belong to projects", "run.ai"),
+    Permission(("get",), ("runaiconfigs",), "whether the Run:ai service is Available", "run.ai", "runai"),
+    Permission(
+        ("list",),
+        ("deployments", "statefulsets", "daemonsets"),
+        "whether the Run:ai service has its pods, before and after (in runai and runai-backend, if it exists)",
+        "apps",
+    ),
     Permission(
         ("get", "list", "watch"),
-        "leases",
+        ("leases",),
         "whether a kubelet is alive: it renews its lease",
         "coordination.k8s.io",
         "kube-node-lease",
     ),
     Permission(
-        ("get", "list", "create", "update", "delete"), "configmaps", "records of downtimes", namespace=_BOOKKEEPING
+        ("get", "list", "create", "update", "delete"), ("configmaps",), "records of downtimes", namespace=_BOOKKEEPING
     ),
     Permission(
-        ("get", "list", "watch", "create", "update"), "leases", "locks of nodes", "coordination.k8s.io", _BOOKKEEPING
-    ),
-    Permission(
-        ("create",), "namespaces", f"making {_BOOKKEEPING}", without=f"the namespace {_BOOKKEEPING} must exist already"
+        ("get", "list", "watch", "create", "update"), ("leases",), "locks of nodes", "coordination.k8s.io", _BOOKKEEPING
     ),
     Permission(
         ("create",),
-        "events",
+        ("namespaces",),
+        f"making {_BOOKKEEPING}",
+        without=f"the namespace {_BOOKKEEPING} must exist already",
+    ),
+    Permission(
+        ("create",),
+        ("events",),
         "telling about a downtime in 'kubectl describe node'",
         namespace="default",
         without="no Events are written",
     ),
-    _owner("replicasets", "apps"),
-    _owner("deployments", "apps"),
-    _owner("statefulsets", "apps"),
-    _owner("jobs", "batch"),
-    _owner("cronjobs", "batch"),
-    _owner("runaijobs", "run.ai"),
-    _owner("trainingworkloads", "run.ai"),
-    _owner("interactiveworkloads", "run.ai"),
-    _owner("distributedworkloads", "run.ai"),
-    _owner("inferenceworkloads", "run.ai"),
-    _owner("externalworkloads", "run.ai"),
-    _owner("pytorchjobs", "kubeflow.org"),
-    _owner("tfjobs", "kubeflow.org"),
-    _owner("mpijobs", "kubeflow.org"),
-    _owner("xgboostjobs", "kubeflow.org"),
+    _owners("apps", "replicasets", "deployments", "statefulsets"),
+    _owners("batch", "jobs", "cronjobs"),
+    _owners(
+        "run.ai",
+        "runaijobs",
+        "trainingworkloads",
+        "interactiveworkloads",
+        "distributedworkloads",
+        "inferenceworkloads",
+        "externalworkloads",
+    ),
+    _owners("kubeflow.org", "pytorchjobs", "tfjobs", "mpijobs", "xgboostjobs"),
 )
 
-Allowed = Callable[[str, Permission], bool]
+Allowed = Callable[[str, str, Permission], bool]
 
 
 def missing(permission: Permission, allowed: Allowed) -> tuple[str, ...]:
-    """The verbs of a permission that are not granted."""
-    return tuple(verb for verb in permission.verbs if not allowed(verb, permission))
+    """What of a permission is not granted, as ``verb resource``.
+
+    Args:
+        allowed: is asked with verb, resource and the permission.
+    """
+    return tuple(
+        f"{verb} {resource}"
+        for resource in permission.resources
+        for verb in permission.verbs
+        if not allowed(verb, resource, permission)
+    )
