@@ -75,6 +75,11 @@ def claim(lab: Lab) -> ipaddress.IPv4Network:
     return subnet
 
 
+def claimed(lab: Lab) -> bool:
+    """Whether the lab holds a subnet: it has machines, or just had or will have some."""
+    return str(lab.folder) in _all_claims().values()
+
+
 def release(lab: Lab, log: Path) -> None:
     """Remove the network and give the subnet back. Nothing to do is no error."""
     with machine_lock():
