@@ -73,6 +73,7 @@ def test_an_up_that_was_killed_is_taken_down_wholly(moment: str) -> None:
     need_root()
     lab = Lab(f"killed-{os.getpid()}")
     traces = Traces(lab)
+    forwarding = FORWARDING.read_text()
     up = subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--name", lab.name, "--workers", "1"], cwd=PROJECT, start_new_session=True
     )
@@ -93,6 +94,7 @@ def test_an_up_that_was_killed_is_taken_down_wholly(moment: str) -> None:
             lab.state.write_text('{"kind": "ho')
         assert lab_command("down", "--name", lab.name, timeout=DOWN_SECONDS).returncode == 0
         assert traces.left() == []
+        assert FORWARDING.read_text() == forwarding
     finally:
         up.kill()
         up.wait(timeout=10)
