@@ -52,9 +52,7 @@ class Fleet(BaseModel):
 Judge = Callable[[frozenset[str]], list[Finding]]
 
 
-def admit(
-    api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]
-) -> None:
+def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]) -> None:
     """Admit a node, unless the judge objects.
 
     Args:
@@ -157,7 +155,8 @@ def _parse(present: Object | None) -> Fleet:
     except ValidationError as error:
         raise Blocked(
             "fleet-damaged",
-            f"ConfigMap {names.NAMESPACE}/{names.FLEET} cannot be read: {error.errors()[0]['msg']}. Nothing was changed.",
+            f"ConfigMap {names.NAMESPACE}/{names.FLEET} cannot be read: {error.errors()[0]['msg']}. "
+            "Nothing was changed.",
             "Mend it, or delete it when no node is in downtime ('downtime status' shows which are).",
         ) from error
 

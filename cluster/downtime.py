@@ -22,9 +22,9 @@ from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import PlannedOptions, Procedure
+from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
-from cluster.question import Answer, Question
 
 Say = Callable[[str, str], None]
 Ask = Callable[[Question], Answer]
@@ -94,9 +94,7 @@ class Start:
 
 
 @contextmanager
-def enter(
-    api: Api, settings: Settings, start: Start, say: Say = silent, ask: Ask | None = None
-) -> Iterator[Downtime]:
+def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: Ask | None = None) -> Iterator[Downtime]:
     """Open the downtime of a node, or go on with the one that is open.
 
     Order: lock, admission, record, mark on the Node. Until the record is written nothing that lasts was changed.
@@ -187,9 +185,8 @@ def _announce(api: Api, new: Record) -> None:
     events.emit(api, new.node, new.node_uid, "DowntimeOpened", f"{new.procedure} downtime by {new.who}: {new.reason}")
     if new.gate is not None and new.gate.verdict == "overridden":
         why = new.options.get("override_recovery_gate", "")
-        events.emit(
-            api, new.node, new.node_uid, "RecoveryGateOverridden", f"by {new.who}, without a good backup: {why}", warning=True
-        )
+        said = f"by {new.who}, without a good backup: {why}"
+        events.emit(api, new.node, new.node_uid, "RecoveryGateOverridden", said, warning=True)
 
 
 def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:
@@ -222,7 +219,8 @@ def _require_same(present: Record, start: Start) -> None:
         raise Blocked(
             "other-options",
             f"{start.node} is in {present.procedure} downtime already, opened with other options",
-            f"'downtime resume {start.node}' goes on with those; to choose others, 'downtime abort {start.node}' first.",
+            f"'downtime resume {start.node}' goes on with those; to choose others, first "
+            f"'downtime abort {start.node}'.",
         )
 
 
