@@ -48,7 +48,8 @@ def judge(
             Finding(
                 code="storm",
                 message=f"{len(silent)} of {len(rest)} nodes that are not in downtime are not ready "
-                f"({_listed(silent)}), over {MOST_PERCENT} %: that is rather the network or the control plane than the machines",
+                f"({_listed(silent)}), over {MOST_PERCENT} %: that is rather the network or the "
+                "control plane than the machines",
                 remedy=f"Look at the network between the control plane and the nodes first; {_OVERRIDE}",
             )
         )
