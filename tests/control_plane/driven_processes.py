@@ -49,6 +49,11 @@ class Driven:
         return self._process.pid
 
     @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.is_alive()
+
+    @property
     def said(self) -> str:
         """What it has said until now."""
         return self._output.read_text() if self._output.exists() else ""
