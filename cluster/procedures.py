@@ -24,7 +24,9 @@ def steps_of(record: Record) -> tuple[str, ...]:
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
     names = planned.step_names(PlannedOptions.model_validate(record.options))
     if record.aborted:
-        return names[names.index("see-off") :]
+        # Who backs out wants the machine back: only one who must switch it on by hand is still waited for.
+        unneeded = "approve-return" if "power-on" in names else ""
+        return tuple(name for name in names[names.index("see-off") :] if name != unneeded)
     return names
 
 

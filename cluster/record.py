@@ -114,9 +114,13 @@ class Record(_Model):
         return self.phase != "closed"
 
     def standing(self) -> tuple[str, ...]:
-        """What this product changed and did not undo."""
+        """What this product changed and did not undo. What it was about to change, and perhaps did, is marked so."""
         last: dict[str, Change] = {change.what: change for change in self.changes}
-        return tuple(f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone")
+        return tuple(
+            f"{change.what} {change.value}".strip() + (" (intended)" if change.state == "intended" else "")
+            for change in last.values()
+            if change.state != "undone"
+        )
 
 
 def step_is(record: Record, step: str, state: Literal["intended", "asked", "done"], proof: str = "") -> Record:
