@@ -15,6 +15,7 @@ from cluster.plan import Finding
 from cluster.system_placement import LABEL, label_like, must_move, systems_left, unplaced
 
 MOST = 10
+"""So many candidates with room are enough to choose from."""
 
 
 class Candidate(BaseModel):
