@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from cluster import pods
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Failed
-from cluster.node import time_of
+from cluster.errors import Blocked, Failed
+from cluster.node import drained_by_taint, time_of
 from cluster.step import Seen, Step
 from cluster.watching import until
 
@@ -61,6 +61,33 @@ def _see_gone(downtime: Downtime) -> Seen:
     if seen is None:
         raise _still_there(downtime, seconds)
     return seen
+
+
+def require_still_drained(downtime: Downtime) -> None:
+    """Be sure, right before the machine goes down, that the node is what was drained. Hours may have passed since.
+
+    Raises:
+        Blocked: the taint does not stand any more, or the Node is another one.
+        Failed: pods came that do not go.
+    """
+    name = downtime.node
+    found = downtime.see_node()
+    if found["metadata"]["uid"] != downtime.record.node_uid:
+        raise Blocked(
+            "node-recreated",
+            f"The Node {name} was deleted and made anew since it was drained: what runs on it now was not asked about. "
+            "The machine was not shut down",
+            f"'downtime abort {name}' closes this downtime; then start again.",
+        )
+    if not drained_by_taint(found):
+        raise Blocked(
+            "taint-changed",
+            f"Somebody took the taint runai=drain:NoExecute off {name} since it was drained: work may have come back. "
+            "The machine was not shut down",
+            f"'downtime abort {name}' backs out. To go on nevertheless, set it again ('kubectl taint nodes {name} "
+            f"runai=drain:NoExecute', which evicts what is there), then 'downtime resume {name}'.",
+        )
+    _see_gone(downtime)
 
 
 SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained")

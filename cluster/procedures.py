@@ -36,7 +36,7 @@ def left(record: Record) -> tuple[str, ...]:
 
 
 def _machine_touched(record: Record) -> bool:
-    return any(change.what == "shutdown" for change in record.changes)
+    return bool(record.shut_down_boot)
 
 
 def require_abortable(record: Record) -> None:

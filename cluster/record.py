@@ -113,6 +113,11 @@ class Record(_Model):
         """Whether the node is in downtime."""
         return self.phase != "closed"
 
+    @property
+    def shut_down_boot(self) -> str:
+        """The boot id that the machine was, or was to be, shut down with; empty: it was not, or it is up again."""
+        return next((one.value for one in self.changes if one.what == "shutdown" and one.state != "undone"), "")
+
     def standing(self) -> tuple[str, ...]:
         """What this product changed and did not undo. What it was about to change, and perhaps did, is marked so."""
         last: dict[str, Change] = {change.what: change for change in self.changes}
