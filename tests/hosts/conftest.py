@@ -16,7 +16,9 @@ from lab.api import JSON, Api
 from lab.layout import PROJECT, Lab
 from lab.machines import Machine, of_lab
 from lab.power import power
+from tests.hosts.asked_cycle import Asked, asked_cycle
 from tests.hosts.product import Product
+from tests.hosts.served import Served, serving
 from tests.hosts.standing import bring_to_rest, wait_at_rest
 
 UP_SECONDS = 3600
@@ -101,3 +103,17 @@ def product(hosts_lab: HostsLab, tmp_path: Path) -> Iterator[Product]:
     made = Product(hosts_lab, tmp_path)
     yield made
     bring_to_rest(made)
+
+
+@pytest.fixture(scope="session")
+def served(hosts_lab: HostsLab) -> Iterator[Served]:
+    """A Prefect server beside the lab, with the flows served."""
+    with serving(hosts_lab) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def asked(served: Served) -> Asked:
+    """One served maintenance that asked about interactive work, and was answered."""
+    wait_at_rest(served.hosts, "gpu-1", "gpu-2")
+    return asked_cycle(served)

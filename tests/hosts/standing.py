@@ -28,6 +28,11 @@ class Standing:
     gpus: int
 
     @property
+    def drained(self) -> bool:
+        """Whether Run:ai's drain taint stands."""
+        return "runai=drain:NoExecute" in self.taints
+
+    @property
     def untouched(self) -> bool:
         """Whether nothing stands on the node that a downtime sets."""
         return not (self.cordoned or self.taints or self.owns)
