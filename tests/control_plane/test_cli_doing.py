@@ -16,7 +16,7 @@ from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
 from lab.power import power
-from lab.runai.workloads import Work, interactive
+from lab.runai.workloads import Work, bare_pod, interactive
 from lab.simulated.control import request
 from tests.command_line import arguments, environment
 from tests.control_plane.commands import AS_FOUND, LEASES, UNATTENDED, begun, command, kept, traces
@@ -106,6 +106,27 @@ def test_yes_never_consents_to_evicting_and_abort_leaves_the_node_as_found(
     assert (ended.code, ended.document["outcome"]) == (0, "aborted")
     assert kept(lab_api, host.node) == AS_FOUND
     assert lab_api.find(f"/api/v1/namespaces/runai-team-a/pods/notebook-{host.node}-0") is not None
+
+
+def test_pod_that_tolerates_the_drain_goes_down_with_the_machine_only_when_somebody_allows_it(
+    lab: Lab, lab_api: Api, make_node: MakeNode, make_object: MakeObject, tmp_path: Path
+) -> None:
+    host = make_node()
+    running_interactive(lab_api, make_object, host.node)
+    run = ("run", "planned", host.node, "--yes", "--local", "--no-hold")
+    assert command(lab, tmp_path, *run).code == 4
+    name = f"stays-{host.node}"
+    make_object(bare_pod(name, Work(node=host.node, tolerate_everything=True)))
+    pod = f"/api/v1/namespaces/runai-team-a/pods/{name}"
+    until(lambda: lab_api.get(pod)["status"]["phase"] == "Running", seconds=30, what="the pod to run")
+    assert command(lab, tmp_path, "decide", host.node, "--interactive", "evict").code == 0
+    error = command(lab, tmp_path, "resume", host.node, "--local", "--output", "json").error
+    assert (error["code"], error["exit_code"]) == ("tolerates-drain", 3)
+    assert power(lab, host.node, "status") == "on"
+    allowed = command(lab, tmp_path, "decide", host.node, "--allow-tolerating", "may restart", "--output", "json")
+    assert allowed.document["decided"] == {"allow": [f"runai-team-a/{name}"]}
+    assert command(lab, tmp_path, "resume", host.node, "--local").code == 0
+    assert kept(lab_api, host.node) == AS_FOUND
 
 
 def test_other_options_for_an_open_downtime_are_blocked(lab: Lab, make_node: MakeNode, tmp_path: Path) -> None:
