@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import pods
+from cluster import pods, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Failed
@@ -41,7 +41,8 @@ def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
 
 
 def _gone(downtime: Downtime) -> Seen | None:
-    return None if remaining(of_node(downtime)) else _proof(of_node(downtime))
+    found = of_node(downtime)
+    return None if remaining(found) else _with_whereabouts(downtime, _proof(found))
 
 
 def _see_gone(downtime: Downtime) -> Seen:
@@ -60,7 +61,7 @@ def _see_gone(downtime: Downtime) -> Seen:
     seen = until(downtime.api, PODS, judge, seconds, fields=f"spec.nodeName={downtime.node}")
     if seen is None:
         raise _still_there(downtime, seconds)
-    return seen
+    return _with_whereabouts(downtime, seen)
 
 
 def require_still_drained(downtime: Downtime) -> None:
@@ -96,6 +97,17 @@ SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained"
 def _proof(found: list[Object]) -> Seen:
     stay = [pods.full_name(pod) for pod in found if not pods.must_go(pod)]
     return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever)")
+
+
+def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
+    """Report where each workload went, once, while it is news: hours later they may be anywhere."""
+    record = downtime.record
+    if record.workloads and not record.went:
+        went = whereabouts.of(downtime.api, downtime.node, record.workloads)
+        downtime.write(lambda old: old.model_copy(update={"went": went}))
+        for one in went:
+            downtime.say("see-gone", f"{one.namespace}/{one.workload} ({one.owner}): {one.now}, {one.detail}")
+    return seen
 
 
 def _still_there(downtime: Downtime, seconds: float) -> Failed:

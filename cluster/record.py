@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cluster.errors import Blocked
 from cluster.gate import Verdict
 from cluster.options import Procedure
-from cluster.plan import Workload
+from cluster.plan import Whereabouts, Workload
 
 SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
@@ -101,6 +101,7 @@ class Record(_Model):
     changes: tuple[Change, ...] = ()
     steps: dict[str, StepState] = {}
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
+    went: tuple[Whereabouts, ...] = Field(default=(), description="Where the workloads went, just after the drain.")
     timeline: tuple[Moment, ...] = ()
 
     def done(self, step: str) -> bool:
