@@ -43,8 +43,8 @@ def judge(server: str, kubelet: str, kubeadm: str) -> list[Finding]:
         found.append(
             Finding(
                 code="version-skew",
-                message=f"The machine's kubelet ({kubelet.strip()}) is {'newer' if newer else 'too much older'} than the "
-                f"cluster ({server.strip()}): it may be at most {MOST_BEHIND} minor versions older, and never newer",
+                message=f"The machine's kubelet ({kubelet.strip()}) is {'newer' if newer else 'too much older'} than "
+                f"the cluster ({server.strip()}): it may be at most {MOST_BEHIND} minor versions older, and never newer",
                 remedy=f"Install kubelet {control[0]}.{control[1]} on the machine.",
             )
         )
