@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster import admission, events, limits, node, nodes, ownership, procedures, recovery, service
+from cluster import admission, events, limits, names, node, nodes, ownership, procedures, recovery, service
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked, Misused
@@ -130,9 +130,10 @@ def go_on(
 
 @contextmanager
 def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
+    names.node_name(name)
     require_cluster(api, settings)
     lock = Lock(api, name, settings.cluster.lock_seconds)
-    lock.acquire(above=_epoch(Records(api).read(name)))
+    lock.acquire(above=max(_epoch(Records(api).read(name)), _epoch_on_node(api, name)))
     try:
         yield lock
     finally:
@@ -174,10 +175,18 @@ def _epoch(record: Record | None) -> int:
     return record.epoch if record is not None else 0
 
 
+def _epoch_on_node(api: Api, name: str) -> int:
+    # The mark outlives a namespace that was deleted, or a backup of the cluster that was restored.
+    found = api.get(f"{nodes.NODES}/{name}")
+    mark = ownership.read(found) if found is not None else None
+    return mark.epoch if mark is not None else 0
+
+
 def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
+    _require_first(api, start)
     new = _new_record(api, start, lock)
     admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node), lock.check)
     Records(api).open(new, lock.check)
@@ -210,6 +219,21 @@ def not_in_downtime(name: str) -> Blocked:
         f"{name} is not in downtime: there is nothing to go on with. Nothing was changed.",
         f"'downtime status {name}' shows its last downtimes; 'downtime plan planned {name}' plans a new one.",
     )
+
+
+def _require_first(api: Api, start: Start) -> None:
+    # A suspended run goes through the flow from its top when somebody answers it at last. Its downtime may have been
+    # brought to an end by others meanwhile, and its old answers would consent to a new one.
+    if not start.flow_run:
+        return
+    over = next((one for one in Records(api).closed_of(start.node) if one.flow_run == start.flow_run), None)
+    if over is not None:
+        raise Blocked(
+            "run-is-over",
+            f"The downtime of {start.node} that this run opened was closed at {over.updated:%Y-%m-%d %H:%M} UTC. "
+            "Nothing was changed",
+            "If the node shall go down once more, start a new run.",
+        )
 
 
 def _require_same(present: Record, start: Start) -> None:
