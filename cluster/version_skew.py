@@ -44,7 +44,7 @@ def judge(server: str, kubelet: str, kubeadm: str) -> list[Finding]:
             Finding(
                 code="version-skew",
                 message=f"The machine's kubelet ({kubelet.strip()}) is {'newer' if newer else 'too much older'} than "
-                f"the cluster ({server.strip()}): it may be at most {MOST_BEHIND} minor versions older, and never newer",
+                f"the cluster ({server.strip()}): it may be at most {MOST_BEHIND} minor versions older, never newer",
                 remedy=f"Install kubelet {control[0]}.{control[1]} on the machine.",
             )
         )
