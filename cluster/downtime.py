@@ -133,8 +133,10 @@ def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
     names.node_name(name)
     require_cluster(api, settings)
     lock = Lock(api, name, settings.cluster.lock_seconds)
-    lock.acquire(above=max(_epoch(Records(api).read(name)), _epoch_on_node(api, name)))
+    above = max(_epoch(Records(api).read(name)), _epoch_on_node(api, name))
     try:
+        # Inside: a signal that comes just after it was taken must not leave it to run out.
+        lock.acquire(above)
         yield lock
     finally:
         lock.release()
