@@ -23,7 +23,7 @@ from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import PlannedOptions, Procedure
 from cluster.question import Answer, Question
-from cluster.record import Found, Record, StepState, aborting, noted
+from cluster.record import Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
 
 Say = Callable[[str, str], None]
@@ -59,7 +59,7 @@ class Downtime:
     @property
     def steps(self) -> tuple[str, ...]:
         """The names of the steps, in order, as far as is known now: an abort may find that nothing was shut down."""
-        return procedures.steps_of(self.record)
+        return procedures.steps_of(self.record) if self.record.open else ()
 
     @property
     def options(self) -> PlannedOptions:
@@ -125,7 +125,12 @@ def go_on(
     """
     with _locked(api, settings, name) as lock:
         record = _continue(api, name, Records(api).open_of(name), lock, abort)
-        yield _marked(Downtime(api, settings, name, lock, record, say, ask))
+        downtime = Downtime(api, settings, name, lock, record, say, ask)
+        if record.aborted and _gone(api, name):
+            _close_without_node(downtime)
+            yield downtime
+        else:
+            yield _marked(downtime)
 
 
 @contextmanager
@@ -145,9 +150,33 @@ def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
 def _marked(downtime: Downtime) -> Downtime:
     # The new epoch on the Node itself: the update of a holder that was overtaken now meets another version.
     record, epoch = downtime.record, downtime.lock.epoch
+    if _gone(downtime.api, downtime.node):
+        raise Blocked(
+            "node-gone",
+            f"The Node {downtime.node} was deleted while it was in downtime. Nothing was changed by this command",
+            f"If it comes back by itself, 'downtime resume {downtime.node}' goes on then; "
+            f"'downtime abort {downtime.node}' closes its record.",
+        )
     if not record.done("close"):
         downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
     return downtime
+
+
+def _gone(api: Api, name: str) -> bool:
+    return api.get(f"{nodes.NODES}/{name}") is None
+
+
+def _close_without_node(downtime: Downtime) -> None:
+    """The end of an abort when there is no Node any more: what was set on it went with it. The machine is let be."""
+
+    def closed(old: Record) -> Record:
+        new = step_is(old, "close", "done", "the Node was deleted: there is nothing on it to undo")
+        for what in [one.what for one in old.changes if one.what in ("cordon", "taint") and one.state != "undone"]:
+            new = change_is(new, what, "", "undone")
+        return in_phase(new, "closed")
+
+    admission.dismiss(downtime.api, downtime.node, downtime.record.id)
+    downtime.write(closed)
 
 
 def require_cluster(api: Api, settings: Settings) -> str:

@@ -7,6 +7,8 @@ with: a node that went down is still Ready for a while, and again just after it 
 
 from __future__ import annotations
 
+import time
+
 from cluster import admission, eviction, limits, node, nodes, planning, reach
 from cluster.api import Object
 from cluster.downtime import Downtime
@@ -162,14 +164,18 @@ def _await_off(downtime: Downtime) -> Seen:
 
 def _presume_off(downtime: Downtime, seconds: float) -> Seen:
     """Without a power controller: SSH is silent, and the lease stood still for its whole duration. Proof of nothing."""
-    if not reach.see_silent(downtime, seconds):
-        raise _still_on(downtime, seconds, "SSH still answers")
+    end = time.monotonic() + seconds
     duration = lease_seconds(downtime)
-    if not lease_stands_still(downtime, duration):
-        raise _still_on(downtime, seconds, "its kubelet still renews the node's lease")
-    if not reach.see_silent(downtime, 30):
-        raise _still_on(downtime, seconds, "SSH answers again")
-    return Seen(f"presumed off: SSH is silent, and the lease was not renewed for {duration:.0f} s")
+    while True:
+        if not reach.see_silent(downtime, max(0.0, end - time.monotonic())):
+            raise _still_on(downtime, seconds, "SSH still answers")
+        # SSH ends early in a shutdown; the kubelet goes on until the pods that stay have ended.
+        still = lease_stands_still(downtime, duration)
+        if still and reach.see_silent(downtime, 0):
+            return Seen(f"presumed off: SSH is silent, and the lease was not renewed for {duration:.0f} s")
+        if time.monotonic() >= end:
+            why = "SSH answers again" if still else "the node's lease is renewed, or there is none"
+            raise _still_on(downtime, seconds, why)
 
 
 SEE_OFF = Step("see-off", _is_off, _see_off, during="stopping", after="off")
@@ -286,7 +292,7 @@ def lease_renewals(downtime: Downtime, seconds: float) -> int:
 
 
 def lease_stands_still(downtime: Downtime, seconds: float) -> bool:
-    """Whether no renewal comes in for so long."""
+    """Whether there is a lease, and no renewal of it comes in for so long."""
     first: list[str] = []
 
     def judge(now: dict[str, Object]) -> bool | None:
@@ -294,7 +300,8 @@ def lease_stands_still(downtime: Downtime, seconds: float) -> bool:
         renewed = str((lease or {}).get("spec", {}).get("renewTime") or "")
         if not first:
             first.append(renewed)
-        return True if renewed != first[0] else None
+        # Without a lease there is nothing that could stand still.
+        return True if not renewed or renewed != first[0] else None
 
     moved = until(downtime.api, nodes.LEASES, judge, seconds, fields=f"metadata.name={downtime.node}")
     return moved is None

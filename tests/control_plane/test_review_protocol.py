@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from cluster import admission, config, names
+from cluster import admission, config, machine, names, scheduling
 from cluster import api as apis
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.downtime import Start, enter, go_on
 from cluster.errors import Blocked, LockLost, Misused
 from cluster.lock import Lock
+from cluster.step import perform
 from lab.api import Api as LabApi
 from lab.layout import Lab
 from tests.control_plane import driving, killing_proxy
@@ -154,3 +155,27 @@ def test_a_name_that_no_node_can_have_reaches_no_path(api: Api, settings: Settin
         pass
     assert caught.value.code == "bad-node-name"
     assert not [one for one in lab_api.items(LEASES) if ".." in one["metadata"]["name"]]
+
+
+def test_a_downtime_whose_node_was_deleted_can_be_closed(
+    lab_api: LabApi, api: Api, settings: Settings, node: str
+) -> None:
+    with enter(api, settings, start_of(node)) as downtime:
+        perform(downtime, scheduling.CORDON)
+    lab_api.delete(f"/api/v1/nodes/{node}")
+    with pytest.raises(Blocked) as caught:
+        driving.resume(settings, node)
+    assert caught.value.code == "node-gone"
+    assert f"downtime abort {node}" in caught.value.remedy
+    final = driving.abort(settings, node)
+    assert not final.open
+    assert final.standing() == ()
+    assert node not in fleet_of(lab_api)
+
+
+def test_a_node_without_a_lease_is_not_presumed_off(lab_api: LabApi, api: Api, settings: Settings, node: str) -> None:
+    with enter(api, settings, start_of(node)) as downtime:
+        lab_api.delete(f"/api/v1/nodes/{node}")  # and its lease with it
+        path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}"
+        lab_api.delete(path)
+        assert not machine.lease_stands_still(downtime, 2)
