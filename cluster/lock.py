@@ -37,7 +37,7 @@ class Lock:
     """
 
     def __init__(self, api: Api, node: str, seconds: int) -> None:
-        # Acquiring may wait for a server that restarts; renewing is tried again by the thread, in time, or not at all.
+        # Acquiring may wait for a server that restarts; renewing is tried again by the thread.
         self._patient = api
         # A request that hangs must leave time for another one.
         self._api = api.with_patience(0, timeout=seconds / 6)
@@ -198,11 +198,10 @@ class Lock:
         with self._guard:
             if self._stop.is_set() or self._lost:
                 return
+            # Also when it ran out, as it does while an API server restarts. Whoever saw it stand still for its whole
+            # duration takes over what he saw: one of his write and this one meets a conflict, and stops. Until it is
+            # renewed, check() lets nothing be done.
             started = _now()
-            if started >= self._expires:
-                # Someone may have seen it stand still for its whole duration: it must not come to life again.
-                self._lost = "the lease ran out before it could be renewed"
-                return
             try:
                 lease = self._api.get(self._path)
                 if lease is None or not self._ours(lease):
@@ -213,7 +212,7 @@ class Lock:
                 self._api.replace(self._path, lease)
                 self._expires = started + self._seconds
             except DowntimeError:
-                return  # until it expires there is time for another try
+                return  # tried again, until somebody else is seen to hold it
 
 
 def _now() -> float:

@@ -28,13 +28,16 @@ from tests.control_plane.protocol_states import LEASES, fleet_of, mark_of, recor
 
 @dataclass
 class Script(killing_proxy.Script):
-    """Loses the answer to the first POST of a Lease; hangs the first PUT of one for so many seconds."""
+    """Loses the answer to the first POST of a Lease; hangs the first PUT of one for so many seconds; cuts all off."""
 
+    cut: bool = False
     lose_first_post: bool = False
     hang_first_put: float = 0
     seen: list[str] = field(default_factory=list)
 
     async def before(self, request: Request) -> bool:
+        if self.cut:
+            return False
         if "/leases" in request.path and request.method == "PUT":
             self.seen.append("PUT")
             if self.hang_first_put and self.seen.count("PUT") == 1:
@@ -97,6 +100,44 @@ def test_one_renewal_that_hangs_does_not_lose_the_lock(
         assert script.seen.count("PUT") >= 3, "no renewal was tried after the one that hung"
         lock.check()
         lock.release()
+
+
+def test_a_lock_that_nobody_took_is_held_again_when_the_api_server_is_back(
+    lab: Lab, api: Api, relay: Relay, tmp_path: Path, node: str, settings: Settings
+) -> None:
+    script = Script()
+    with relay.proxy(lab.kubeconfig, tmp_path, script) as kubeconfig:
+        through = apis.connect(settings.cluster.model_copy(update={"kubeconfig": kubeconfig}))
+        lock = Lock(through, node, 3)
+        lock.acquire()
+        script.cut = True
+        time.sleep(3.5)  # more than its whole duration
+        with pytest.raises(LockLost):
+            lock.check()
+        script.cut = False
+        assert held_within(lock, 10), "nobody took it, and yet it stays lost"
+        script.cut = True
+        time.sleep(3.5)
+        taker = Lock(api, node, 3)
+        taker.acquire()
+        script.cut = False
+        assert not held_within(lock, 5), "somebody else holds it"
+        taker.check()
+        lock.release()
+        taker.check()
+        taker.release()
+
+
+def held_within(lock: Lock, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            lock.check()
+        except LockLost:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
 
 
 def test_a_lease_runs_out_while_the_machine_sleeps(api: Api, node: str, monkeypatch: pytest.MonkeyPatch) -> None:
