@@ -74,8 +74,7 @@ class Served:
         keys = self.state(run)["state_details"]["run_input_keyset"]
 
         def value(kind: str) -> Any:
-            found = self.prefect.call("GET", f"/flow_runs/{run}/input/{keys[kind]}")
-            return json.loads(found) if isinstance(found, str) else found
+            return self.prefect.call("GET", f"/flow_runs/{run}/input/{keys[kind]}")
 
         return value("schema"), str(value("description"))
 
