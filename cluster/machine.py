@@ -48,7 +48,8 @@ def _controller_says_off(downtime: Downtime) -> bool:
     where = reach.host(downtime)
     if reach.power(downtime).status(where).state != "off":
         return False
-    if reach.answers(downtime) and not reach.see_silent(downtime, _SETTLING):
+    # A machine that is off is silent, and that is waited for each time: a server that is there greets soon.
+    if reach.answers(downtime, at_most=2) and not reach.see_silent(downtime, _SETTLING):
         raise Blocked(
             "power-mismatch",
             f"The power controller says that {downtime.node} is off, but an SSH server answers at {where.address}: "
