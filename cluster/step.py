@@ -87,7 +87,8 @@ def perform(downtime: Downtime, step: Step) -> None:
 def _intended(old: Record, step: Step) -> Record:
     new = old
     for what, value in step.intends:
-        if not any(change.what == what and change.state == "made" for change in old.changes):
+        # One that is intended already stays as it is: nothing would be written but another time.
+        if not any(change.what == what and change.state != "undone" for change in old.changes):
             new = records_of.change_is(new, what, value, "intended")
     new = _in_phase(new, step.during)
     return new if _at_least_intended(old, step) else records_of.step_is(new, step.name, "intended")

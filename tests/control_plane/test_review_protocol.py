@@ -17,6 +17,7 @@ from cluster.config import Settings
 from cluster.downtime import Start, enter, go_on
 from cluster.errors import Blocked, LockLost, Misused
 from cluster.lock import Lock
+from cluster.step import _intended as intended
 from cluster.step import perform
 from lab.api import Api as LabApi
 from lab.layout import Lab
@@ -220,3 +221,9 @@ def test_a_node_without_a_lease_is_not_presumed_off(lab_api: LabApi, api: Api, s
         path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}"
         lab_api.delete(path)
         assert not machine.lease_stands_still(downtime, 2)
+
+
+def test_an_intent_that_stands_is_not_written_again(api: Api, settings: Settings, node: str) -> None:
+    with enter(api, settings, start_of(node)) as downtime:
+        once = downtime.write(lambda old: intended(old, scheduling.CORDON))
+        assert downtime.write(lambda old: intended(old, scheduling.CORDON)) == once
