@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -47,15 +48,20 @@ class PrefectApi:
         request = urllib.request.Request(
             self.url + path, data=data, method=method, headers={"Content-Type": "application/json"}
         )
-        try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:500]
-            raise LabError(f"Prefect answered {error.code} to {method} {path}: {said}") from error
-        except OSError as error:
-            raise LabError(f"Prefect does not answer {method} {path}: {error}") from error
-        return json.loads(text) if text else None
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=seconds) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                said = error.read().decode(errors="replace")[:500]
+                # Its database was locked: nothing was done. Prefect's own client tries again as well.
+                if error.code != 503 or time.monotonic() > deadline:
+                    raise LabError(f"Prefect answered {error.code} to {method} {path}: {said}") from error
+            except OSError as error:
+                raise LabError(f"Prefect does not answer {method} {path}: {error}") from error
+            time.sleep(0.5)
 
     def start_run(self, deployment: str, parameters: dict[str, Any]) -> str:
         """Start a run of a deployment (``flow/deployment``); its id."""

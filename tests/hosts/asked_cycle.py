@@ -9,7 +9,7 @@ from lab.runai.workloads import Work, interactive
 from tests.hosts.product import holder_of, the_record
 from tests.hosts.secrets_of_a_lab import command_lines
 from tests.hosts.served import Served, in_shell, readme_commands, sudo_with_password
-from tests.hosts.standing import Standing, see
+from tests.hosts.standing import Standing, require_cycled_once, see
 from tests.hosts.work import working
 
 NODE = "gpu-1"
@@ -32,6 +32,7 @@ class Asked:
     accepted: str
     state: JSON
     record: JSON
+    after: Standing
     command_lines: frozenset[str]
 
 
@@ -55,6 +56,7 @@ def asked_cycle(served: Served) -> Asked:
         refusals = [served.answer(run, given) for given in bad]
         accepted = in_shell(readme_commands("/resume"), PREFECT_API_URL=served.prefect.url, run=run)
         state = served.wait(run, "COMPLETED")
+        require_cycled_once(hosts, NODE, before)
         return Asked(
             run=run,
             before=before,
@@ -67,5 +69,6 @@ def asked_cycle(served: Served) -> Asked:
             accepted=accepted,
             state=state,
             record=the_record(hosts.api, NODE),
+            after=see(hosts, NODE),
             command_lines=frozenset(lines.seen),
         )

@@ -136,15 +136,21 @@ def readme_commands(holding: str) -> str:
 
 
 def in_shell(commands: str, **variables: str) -> str:
-    """Run shell commands as a reader of the README would; what they print."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Run shell commands as a reader of the README would, again when a busy server said 503; what they print."""
+
+    def run() -> subprocess.CompletedProcess[str] | None:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return None if "error: 503" in done.stderr else done
+
+    done = until(run, seconds=60, what="Prefect is too busy to answer", every=1)
+    assert done is not None
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -69,10 +69,15 @@ def host_boot_id(hosts: HostsLab, node: str) -> str:
 def require_cycled_once(hosts: HostsLab, node: str, before: Standing) -> None:
     """The machine was down and up exactly once, and the node is otherwise as it was."""
     now = see(hosts, node)
-    assert now.boots == before.boots + 1, f"{now.boots - before.boots} boots instead of one"
-    assert now.boot_id != before.boot_id
+    require_one_boot(before, now)
     assert now.boot_id == host_boot_id(hosts, node)
     require_same_marks(hosts, node, before)
+
+
+def require_one_boot(before: Standing, after: Standing) -> None:
+    """Between the two, the machine was down and up exactly once."""
+    assert after.boots == before.boots + 1, f"{after.boots - before.boots} boots instead of one"
+    assert after.boot_id != before.boot_id
 
 
 def require_unmoved(hosts: HostsLab, node: str, before: Standing) -> None:

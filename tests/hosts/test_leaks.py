@@ -7,7 +7,7 @@ import pytest
 from tests.hosts.asked_cycle import NODE, REASON, Asked
 from tests.hosts.secrets_of_a_lab import places, secrets_of
 from tests.hosts.served import Served
-from tests.hosts.standing import require_cycled_once
+from tests.hosts.standing import require_one_boot
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +15,8 @@ def found(served: Served, asked: Asked) -> dict[str, str]:
     return places(served, asked.run)
 
 
-def test_sudo_password_was_needed_and_worked(served: Served, asked: Asked, found: dict[str, str]) -> None:
-    require_cycled_once(served.hosts, NODE, asked.before)
+def test_sudo_password_was_needed_and_worked(asked: Asked, found: dict[str, str]) -> None:
+    require_one_boot(asked.before, asked.after)
     assert "COMMAND=/usr/bin/systemctl poweroff" in found[f"journal of {NODE}"]
 
 
