@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -18,7 +20,9 @@ LIMITS = {"unit": 60, "control_plane": 180, "hosts": 900}
 # Before Prefect is imported anywhere: no telemetry, and no trace in the home of whoever runs the tests.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="downtime-prefect-"))
+if "PREFECT_HOME" not in os.environ:
+    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="downtime-prefect-")
+    atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 
 # A deadline per example fails on a busy machine and says nothing about the code.
 settings.register_profile("house", deadline=None, print_blob=True, derandomize=IN_CI)
