@@ -52,9 +52,7 @@ class Fleet(BaseModel):
 Judge = Callable[[frozenset[str]], list[Finding]]
 
 
-def admit(
-    api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]
-) -> None:
+def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]) -> None:
     """Admit a node, unless the judge objects.
 
     Args:

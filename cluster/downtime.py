@@ -21,10 +21,10 @@ from cluster.config import Settings
 from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
-from cluster.options import PlannedOptions, Procedure
+from cluster.options import Options, Procedure, parse
+from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
-from cluster.question import Answer, Question
 
 Say = Callable[[str, str], None]
 Ask = Callable[[Question], Answer]
@@ -58,9 +58,9 @@ class Downtime:
         self.ask = ask
 
     @property
-    def options(self) -> PlannedOptions:
+    def options(self) -> Options:
         """The choices that were made when the downtime was opened."""
-        return PlannedOptions.model_validate(self.record.options)
+        return parse(self.record.procedure, self.record.options)
 
     def write(self, mutate: Mutation) -> Record:
         """Write the record, as the holder of the lock.
@@ -77,8 +77,16 @@ class Downtime:
         return nodes.update(self.api, self.node, self.lock, change)
 
     def see_node(self) -> Object:
-        """The Node, as it is now."""
+        """The Node, as it is now.
+
+        Raises:
+            Blocked: there is none (any more).
+        """
         return nodes.get(self.api, self.node)
+
+    def find_node(self) -> Object | None:
+        """The Node, as it is now; None: there is none (any more)."""
+        return nodes.find(self.api, self.node)
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,14 @@ class Start:
 
     procedure: Procedure
     node: str
-    options: PlannedOptions
+    options: Options
     gate: Verdict | None
     who: str
     flow_run: str = ""
 
 
 @contextmanager
-def enter(
-    api: Api, settings: Settings, start: Start, say: Say = silent, ask: Ask | None = None
-) -> Iterator[Downtime]:
+def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: Ask | None = None) -> Iterator[Downtime]:
     """Open the downtime of a node, or go on with the one that is open.
 
     Order: lock, admission, record, mark on the Node. Until the record is written nothing that lasts was changed.
@@ -140,7 +146,9 @@ def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
 def _marked(downtime: Downtime) -> Downtime:
     # The new epoch on the Node itself: the update of a holder that was overtaken now meets another version.
     record, epoch = downtime.record, downtime.lock.epoch
-    if not record.done("close"):
+    # A node that is removed, or not joined yet, carries nothing.
+    absent = record.procedure in ("remove", "rejoin") and downtime.find_node() is None
+    if not record.done("close") and not absent:
         downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
     return downtime
 
@@ -188,7 +196,12 @@ def _announce(api: Api, new: Record) -> None:
     if new.gate is not None and new.gate.verdict == "overridden":
         why = new.options.get("override_recovery_gate", "")
         events.emit(
-            api, new.node, new.node_uid, "RecoveryGateOverridden", f"by {new.who}, without a good backup: {why}", warning=True
+            api,
+            new.node,
+            new.node_uid,
+            "RecoveryGateOverridden",
+            f"by {new.who}, without a good backup: {why}",
+            warning=True,
         )
 
 
@@ -218,7 +231,7 @@ def _require_same(present: Record, start: Start) -> None:
             f"{start.node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
             f"'downtime resume {start.node}' goes on with it; 'downtime abort {start.node}' backs out.",
         )
-    if PlannedOptions.model_validate(present.options) != start.options:
+    if parse(present.procedure, present.options) != start.options:
         raise Blocked(
             "other-options",
             f"{start.node} is in {present.procedure} downtime already, opened with other options",

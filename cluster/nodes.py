@@ -22,10 +22,15 @@ def get(api: Api, name: str) -> Object:
     Raises:
         Blocked: there is no such node.
     """
-    found = api.get(f"{NODES}/{name}")
+    found = find(api, name)
     if found is None:
         raise Blocked("unknown-node", f"There is no node {name} in this cluster", "See 'kubectl get nodes'.")
     return found
+
+
+def find(api: Api, name: str) -> Object | None:
+    """The Node; None: there is none of that name."""
+    return api.get(f"{NODES}/{name}")
 
 
 def every(api: Api) -> Iterator[Object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import admission, node, planned, reach, recovery
+from cluster import admission, node, planners, reach, recovery
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import DowntimeError
@@ -12,7 +12,7 @@ from cluster.gate import Depth
 from cluster.hosts import locate
 from cluster.names import node_name
 from cluster.observation import HostFacts, Observation, observe
-from cluster.options import PlannedOptions
+from cluster.options import Options, PlannedOptions
 from cluster.plan import Finding, Plan
 from cluster.power import controller
 from cluster.record import Record
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    api: Api, settings: Settings, name: str, options: PlannedOptions, *, depth: Depth = "sizes"
+    api: Api, settings: Settings, name: str, options: Options, *, depth: Depth = "sizes"
 ) -> tuple[Observation, Plan]:
-    """The plan of planned maintenance of a node, and what it was made from. Changes nothing.
+    """The plan of a procedure for a node, and what it was made from. Changes nothing.
 
     Args:
         depth: how deep the recovery gate looks: ``checksums`` before a run, ``sizes`` for a plan.
@@ -43,15 +43,19 @@ def look_again(downtime: Downtime) -> tuple[Observation, Plan]:
 
 
 def _plan(
-    api: Api, settings: Settings, name: str, options: PlannedOptions, record: Record | None, depth: Depth
+    api: Api, settings: Settings, name: str, options: Options, record: Record | None, depth: Depth
 ) -> tuple[Observation, Plan]:
     verdict = recovery.judge(api, settings, depth) if record is None else record.gate
     seen = observe(api, name, settings, down=admission.down(api) - {name}, recovery=verdict)
-    still_to_stop = options.shut_down and not (record is not None and record.done("shut-down"))
+    still_to_stop = _stops_machine(options) and not (record is not None and record.done("shut-down"))
     if still_to_stop:
         host, power = _machine(api, settings, seen, name)
         seen = seen.model_copy(update={"host": host, "power_status": power})
-    return seen, planned.plan(seen, options, settings, record)
+    return seen, planners.plan(seen, options, settings, record)
+
+
+def _stops_machine(options: Options) -> bool:
+    return options.shut_down if isinstance(options, PlannedOptions) else True
 
 
 def _machine(api: Api, settings: Settings, seen: Observation, name: str) -> tuple[HostFacts, str]:

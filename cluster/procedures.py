@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planned
+from cluster import planners
 from cluster.errors import Blocked
-from cluster.options import PlannedOptions
+from cluster.options import parse
 from cluster.record import Record
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def steps_of(record: Record) -> tuple[str, ...]:
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
-    names = planned.step_names(PlannedOptions.model_validate(record.options))
+    names = planners.step_names(parse(record.procedure, record.options))
     if record.aborted:
         return names[names.index("see-off") :]
     return names

@@ -116,9 +116,7 @@ class Record(_Model):
     def standing(self) -> tuple[str, ...]:
         """What this product changed and did not undo."""
         last: dict[str, Change] = {change.what: change for change in self.changes}
-        return tuple(
-            f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone"
-        )
+        return tuple(f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone")
 
 
 def step_is(record: Record, step: str, state: Literal["intended", "asked", "done"], proof: str = "") -> Record:

@@ -153,7 +153,9 @@ def ensure_namespace(api: Api) -> None:
     path = f"/api/v1/namespaces/{names.NAMESPACE}"
     if api.get(path) is None:
         try:
-            api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.NAMESPACE}})
+            api.create(
+                "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.NAMESPACE}}
+            )
         except Conflict:
             return
 

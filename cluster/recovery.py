@@ -28,9 +28,7 @@ def judge(api: Api, settings: Settings, depth: Depth) -> Verdict:
         depth: ``sizes`` for a plan; ``checksums`` reads every part back, before a run's first change.
     """
     self_hosted = api.get(BACKEND) is not None
-    limits = GateSettings(
-        cluster_uid=settings.cluster.uid, max_age=timedelta(hours=settings.recovery.max_age_hours)
-    )
+    limits = GateSettings(cluster_uid=settings.cluster.uid, max_age=timedelta(hours=settings.recovery.max_age_hours))
     return gate.check(_store(api, settings), self_hosted=self_hosted, settings=limits, depth=depth)
 
 

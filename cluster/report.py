@@ -53,7 +53,9 @@ class Report(_Model):
 def of_plan(plan: Plan, reason: str = "") -> Report:
     """The report of a dry run: the plan."""
     outcome: Outcome = "planned" if plan.feasible else "blocked"
-    return Report(outcome=outcome, node=plan.node, procedure=plan.procedure, reason=reason, gate=plan.recovery, plan=plan)
+    return Report(
+        outcome=outcome, node=plan.node, procedure=plan.procedure, reason=reason, gate=plan.recovery, plan=plan
+    )
 
 
 def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: Outcome | None = None) -> Report:

@@ -49,9 +49,7 @@ def until(
             return answer
 
 
-def _one_watch(
-    api: Api, path: str, judge: Judge[T], end: float, fields: str, labels: str, every: float
-) -> T | None:
+def _one_watch(api: Api, path: str, judge: Judge[T], end: float, fields: str, labels: str, every: float) -> T | None:
     objects, version = _listed(api, path, fields, labels)
     while True:
         answer = judge(objects)
@@ -59,9 +57,7 @@ def _one_watch(
         if answer is not None or left <= 0:
             return answer
         try:
-            for event in api.watch(
-                path, version=version, fields=fields, labels=labels, seconds=min(left, every)
-            ):
+            for event in api.watch(path, version=version, fields=fields, labels=labels, seconds=min(left, every)):
                 version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] == "BOOKMARK":
                     continue

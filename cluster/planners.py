@@ -1,0 +1,33 @@
+"""Which planner makes the plan of which procedure. Pure."""
+
+from __future__ import annotations
+
+from cluster import planned
+from cluster.config import Settings
+from cluster.errors import Misused
+from cluster.observation import Observation
+from cluster.options import Options, PlannedOptions
+from cluster.plan import Plan
+from cluster.record import Record
+
+
+def plan(observation: Observation, options: Options, settings: Settings, record: Record | None) -> Plan:
+    """The plan for one node, by the procedure that the options belong to."""
+    match options:
+        case PlannedOptions():
+            return planned.plan(observation, options, settings, record)
+        case _:
+            raise _not_built()
+
+
+def step_names(options: Options) -> tuple[str, ...]:
+    """All steps that a procedure has with these options, in order."""
+    match options:
+        case PlannedOptions():
+            return planned.step_names(options)
+        case _:
+            raise _not_built()
+
+
+def _not_built() -> Misused:
+    return Misused("not-built", "This version does not know that procedure", "Use a newer version of downtime.")
