@@ -1,1 +1,1 @@
-"""Plain Python, no Prefect: nodes, workloads, plans, records, locks, and adapters to Kubernetes, SSH, power, backups."""
+"""Plain Python, no Prefect: nodes, workloads, plans, records, locks; adapters to Kubernetes, SSH, power, backups."""

@@ -155,7 +155,8 @@ def _parse(present: Object | None) -> Fleet:
     except ValidationError as error:
         raise Blocked(
             "fleet-damaged",
-            f"ConfigMap {names.NAMESPACE}/{names.FLEET} cannot be read: {error.errors()[0]['msg']}. Nothing was changed.",
+            f"ConfigMap {names.NAMESPACE}/{names.FLEET} cannot be read: {error.errors()[0]['msg']}. "
+            "Nothing was changed.",
             "Mend it, or delete it when no node is in downtime ('downtime status' shows which are).",
         ) from error
 

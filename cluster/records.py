@@ -153,9 +153,8 @@ def ensure_namespace(api: Api) -> None:
     path = f"/api/v1/namespaces/{names.NAMESPACE}"
     if api.get(path) is None:
         try:
-            api.create(
-                "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.NAMESPACE}}
-            )
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.NAMESPACE}}
+            api.create("/api/v1/namespaces", body)
         except Conflict:
             return
 

@@ -50,7 +50,7 @@ def _taint_stands(downtime: Downtime) -> Seen | None:
 
 
 def _set_taint(downtime: Downtime) -> None:
-    observed, plan = planning.look_again(downtime)
+    _, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]
         raise Blocked(first.code, first.message, first.remedy)

@@ -14,7 +14,7 @@ from cluster.report import Whereabouts
 
 
 def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, ...]:
-    """Look for each workload's pods, a namespace at a time. What cannot be looked at is ``unknown``: it never raises."""
+    """Look for each workload's pods, a namespace at a time. What cannot be looked at is ``unknown``; never raises."""
     resolver = Resolver(api)
     known: dict[str, dict[str, list[Object]] | None] = {}
     found: list[Whereabouts] = []
@@ -54,10 +54,14 @@ def _of_one(node: str, workload: Workload, titles: dict[str, list[Object]] | Non
 
 def _now(node: str, found: list[Object]) -> tuple[str, str]:
     alive = [pod for pod in found if not pods.is_finished(pod)]
-    here = [pod for pod in alive if _where(pod) == node]
-    if here and not all(pods.is_terminating(pod) for pod in here):
-        return "still-here", ", ".join(pods.name(pod) for pod in here)
-    running = sorted({_where(pod) for pod in alive if pods.mapping(pod.get("status")).get("phase") == "Running"} - {""})
+    # A pod that the drain must take away was taken: one of these that is here has come back.
+    stayed = [pod for pod in alive if _where(pod) == node and not pods.must_go(pod)]
+    if stayed and not all(pods.is_terminating(pod) for pod in stayed):
+        return "still-here", ", ".join(pods.name(pod) for pod in stayed)
+    settled = [pod for pod in alive if not pods.is_terminating(pod)]
+    running = sorted(
+        {_where(pod) for pod in settled if pods.mapping(pod.get("status")).get("phase") == "Running"} - {""}
+    )
     if running:
         return "running", f"on {', '.join(running)}"
     if alive:

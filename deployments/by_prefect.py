@@ -60,6 +60,8 @@ def _prepared(session: Session, say: Say, ask: Ask | None) -> Iterator[None]:
     os.environ["DOWNTIME_CONFIG"] = str(session.settings.source)
     # A refusal is said in a sentence at the end; Prefect would print its traceback as well. Its server keeps all.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    # Its own 20 s are too few for the very first start on a busy machine: that one makes the database.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     where = os.environ.get("PREFECT_API_URL")
     say("prefect", f"the run is kept on {where}" if where else "starting the embedded API (some seconds)")
     from tasks.terminal import TERMINAL, Terminal
@@ -67,5 +69,12 @@ def _prepared(session: Session, say: Say, ask: Ask | None) -> Iterator[None]:
     token = TERMINAL.set(Terminal(say, ask))
     try:
         yield
+    except RuntimeError as error:
+        if "ephemeral Prefect API" not in str(error):
+            raise
+        from cluster.errors import Blocked
+
+        remedy = "'--local' does the same without Prefect; or start a server, and set PREFECT_API_URL."
+        raise Blocked("no-embedded-api", "Prefect's embedded API did not start", remedy) from None
     finally:
         TERMINAL.reset(token)

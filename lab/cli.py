@@ -15,6 +15,7 @@ from typing import Any
 from lab import locks, state
 from lab.errors import LabError
 from lab.layout import Lab
+from lab.network import claimed
 from lab.progress import Progress
 from lab.spec import SIMULATED_BY_DEFAULT, Spec
 
@@ -153,7 +154,8 @@ def _kept_logs(lab: Lab) -> Path:
 
 
 def _remove(lab: Lab, kind: str | None) -> None:
-    if kind == "hosts":
+    """Remove a lab; one whose state is lost may still have machines, which its claim of a subnet tells."""
+    if kind == "hosts" or claimed(lab):
         from lab import hosts
 
         hosts.down(lab)

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from lab import (
@@ -149,23 +148,19 @@ def down(lab: Lab) -> None:
         raise LabError(f"the lab {lab.name} has hosts, so only root can remove it")
     log = cache_folder() / "logs" / f"down-{lab.name}.log"
     prefect_service.down(lab)
-    _remove(lab, log)
+    machines.remove(lab, log)
     if unfinished(lab.folder):
 
         def ended() -> bool:
             return not unfinished(lab.folder)
 
         until(ended, seconds=STRAGGLER_SECONDS, what="podman commands of an earlier up still run")
-        _remove(lab, log)
+        machines.remove(lab, log)
+    network.release(lab, log)
     shutil.rmtree(lab.folder, ignore_errors=True)
     if lab.folder.exists():
         raise LabError(f"can't remove {lab.folder}")
     log.unlink(missing_ok=True)
-
-
-def _remove(lab: Lab, log: Path) -> None:
-    machines.remove(lab, log)
-    network.release(lab, log)
 
 
 def status(lab: Lab) -> dict[str, Any]:

@@ -234,11 +234,19 @@ def remove(lab: Lab, log: Path) -> None:
     found = podman("ps", "-a", "--format", "{{.Names}}", *filters, log=log).split()
     if found:
         podman("rm", "-f", "-t", "0", *found, log=log, timeout=180, what="removing the machines")
-    names = {machine.container(lab) for machine in of_lab(lab)} | set(found)
+    names = {machine.container(lab) for machine in _recorded(lab)} | set(found)
     disks = {f"{name}-{disk}" for name in names for disk in ("containerd", "kubelet", "etcd")}
     existing = set(podman("volume", "ls", "-q", log=log).split())
     if disks & existing:
         podman("volume", "rm", "-f", *sorted(disks & existing), log=log, timeout=180, what="removing the disks")
+
+
+def _recorded(lab: Lab) -> list[Machine]:
+    """As of_lab; none when the state is damaged, as that must not stop anybody from taking the lab down."""
+    try:
+        return of_lab(lab)
+    except LabError:
+        return []
 
 
 def log_of(lab: Lab, machine: Machine) -> Path:

@@ -25,12 +25,14 @@ LABEL = "runai-downtime-lab"
 """The label of every container and network of a lab; its value is the lab's folder, which no two labs share."""
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+FORWARDING_BEFORE = MACHINE / "forwarding-before"
 
 
 @contextmanager
 def machine_lock() -> Iterator[None]:
     """What two labs of this machine must not do at once."""
     with held(MACHINE / "lock", timeout=60, what="another lab changes this machine's networks"):
+        _set_back_forwarding()
         yield
 
 
@@ -38,15 +40,23 @@ def machine_lock() -> Iterator[None]:
 def forwarding_kept() -> Iterator[None]:
     """Netavark makes the machine a router whenever it starts a container; the lab needs none, and it stays as it was.
 
-    A router would let other machines of its networks send packets to the lab's hosts.
+    A router would let other machines of its networks send packets to the lab's hosts. Should this process be killed
+    meanwhile, whoever takes the machine's lock next sets it back.
     """
     with machine_lock():
-        before = FORWARDING.read_text()
+        FORWARDING_BEFORE.write_text(FORWARDING.read_text())
         try:
             yield
         finally:
-            if FORWARDING.read_text() != before:
-                FORWARDING.write_text(before)
+            _set_back_forwarding()
+
+
+def _set_back_forwarding() -> None:
+    if FORWARDING_BEFORE.exists():
+        before = FORWARDING_BEFORE.read_text()
+        if before and FORWARDING.read_text() != before:
+            FORWARDING.write_text(before)
+        FORWARDING_BEFORE.unlink()
 
 
 def name_of(lab: Lab) -> str:
@@ -73,6 +83,11 @@ def claim(lab: Lab) -> ipaddress.IPv4Network:
         where = ["--subnet", str(subnet), "--gateway", str(subnet[1])]
         podman("network", "create", *options, *where, name_of(lab), log=log, what="making the lab's network")
     return subnet
+
+
+def claimed(lab: Lab) -> bool:
+    """Whether the lab holds a subnet: it has machines, or just had or will have some."""
+    return str(lab.folder) in _all_claims().values()
 
 
 def release(lab: Lab, log: Path) -> None:

@@ -10,13 +10,13 @@ from cluster.api_errors import Busy
 from cluster.errors import Unreachable
 
 
-def can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+def can_help(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
     """Whether another try can help. A step looks before it acts, so trying again does nothing twice."""
     try:
         state.result()
     except (Unreachable, Busy):
         return True
-    except BaseException:
+    except Exception:  # noqa: BLE001 (whatever else it was, trying again does not help)
         return False
     return False
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from lab.api import JSON, Api
 from lab.layout import PROJECT, Lab
 from lab.machines import Machine, of_lab
 from lab.power import power
+from tests.hosts.product import Product
+from tests.hosts.standing import bring_to_rest, wait_at_rest
 
 UP_SECONDS = 3600
 """The first lab of a machine compiles Kubernetes and installs a Debian; later ones are up within a minute."""
@@ -89,3 +92,12 @@ def hosts_lab() -> Iterator[HostsLab]:
         yield HostsLab(lab, Api(lab.kubeconfig))
     finally:
         lab_command("down", "--name", name, timeout=DOWN_SECONDS)
+
+
+@pytest.fixture
+def product(hosts_lab: HostsLab, tmp_path: Path) -> Iterator[Product]:
+    """The command on the lab, with all nodes in service; whatever a failed test leaves half-way is backed out of."""
+    wait_at_rest(hosts_lab, "gpu-1", "gpu-2")
+    made = Product(hosts_lab, tmp_path)
+    yield made
+    bring_to_rest(made)

@@ -68,11 +68,12 @@ def test_down_leaves_nothing_and_the_other_lab_goes_on(hosts_lab: HostsLab, seco
     assert FORWARDING.read_text() == forwarding
 
 
-@pytest.mark.parametrize("moment", ["as machines are made", "in kubeadm init"])
+@pytest.mark.parametrize("moment", ["as machines are made", "in kubeadm init, and its state is damaged"])
 def test_an_up_that_was_killed_is_taken_down_wholly(moment: str) -> None:
     need_root()
     lab = Lab(f"killed-{os.getpid()}")
     traces = Traces(lab)
+    forwarding = FORWARDING.read_text()
     up = subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--name", lab.name, "--workers", "1"], cwd=PROJECT, start_new_session=True
     )
@@ -89,8 +90,11 @@ def test_an_up_that_was_killed_is_taken_down_wholly(moment: str) -> None:
         up.kill()
         up.wait(timeout=10)
         traces.note()
+        if "damaged" in moment:
+            lab.state.write_text('{"kind": "ho')
         assert lab_command("down", "--name", lab.name, timeout=DOWN_SECONDS).returncode == 0
         assert traces.left() == []
+        assert FORWARDING.read_text() == forwarding
     finally:
         up.kill()
         up.wait(timeout=10)
