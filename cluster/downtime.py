@@ -21,11 +21,7 @@ from cluster.config import Settings
 from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
-<<<<<<< HEAD
 from cluster.options import Options, Procedure, parse
-=======
-from cluster.options import PlannedOptions, Procedure
->>>>>>> main
 from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
@@ -199,19 +195,8 @@ def _announce(api: Api, new: Record) -> None:
     events.emit(api, new.node, new.node_uid, "DowntimeOpened", f"{new.procedure} downtime by {new.who}: {new.reason}")
     if new.gate is not None and new.gate.verdict == "overridden":
         why = new.options.get("override_recovery_gate", "")
-<<<<<<< HEAD
-        events.emit(
-            api,
-            new.node,
-            new.node_uid,
-            "RecoveryGateOverridden",
-            f"by {new.who}, without a good backup: {why}",
-            warning=True,
-        )
-=======
         said = f"by {new.who}, without a good backup: {why}"
         events.emit(api, new.node, new.node_uid, "RecoveryGateOverridden", said, warning=True)
->>>>>>> main
 
 
 def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:
