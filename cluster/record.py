@@ -15,6 +15,7 @@ from cluster.errors import Blocked
 from cluster.gate import Verdict
 from cluster.options import Procedure
 from cluster.plan import Workload
+from cluster.restoration import Kept
 
 SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
@@ -96,6 +97,7 @@ class Record(_Model):
     options: dict[str, Any] = {}
     flow_run: str = ""
     found: Found
+    kept: Kept | None = Field(default=None, description="What a rejoin gives back to the node.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
     changes: tuple[Change, ...] = ()
