@@ -21,6 +21,7 @@ from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked
 from cluster.inventory import NodeSummary
+from cluster.joining import Joining
 from cluster.names import node_name
 from cluster.owners import Chains, Resolver
 from cluster.plan import Finding
@@ -65,6 +66,7 @@ class Observation(BaseModel):
     host: HostFacts | None = Field(default=None, description="None: the machine was not asked.")
     power_status: str = Field(default="none", description="on, off, unknown, or none: there is no controller.")
     own_pods: tuple[str, ...] = Field(default=(), description="Pods on the node that this product depends on.")
+    joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 
 
 def observe(
@@ -76,6 +78,7 @@ def observe(
     recovery: Verdict | None = None,
     host: HostFacts | None = None,
     power_status: str = "none",
+    absent_ok: bool = False,
 ) -> Observation:
     """Look at the cluster for the sake of one node.
 
@@ -84,13 +87,14 @@ def observe(
         recovery: the recovery gate's verdict, if it was asked for.
         host: what the machine says of itself, if it was asked.
         power_status: what the power controller says.
+        absent_ok: that there is no such node is an observation like any other.
 
     Raises:
         Blocked: ``unknown-node``: names those that are nearly the same; ``forbidden``; and so on.
         Unreachable: the API server does not answer.
     """
     nodes, node = _nodes(api, node_name(name))
-    if node is None:
+    if node is None and not absent_ok:
         raise unknown_node(name, nodes)
     pods = api.list("/api/v1/pods", fields=f"spec.nodeName={name}")
     # Neither mirror pods nor those of DaemonSets belong to a workload: who owns them is not asked.

@@ -21,10 +21,13 @@ SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
 
+LASTING = frozenset({"machine-reset", "node-deleted", "joined"})
+"""Changes that a procedure is there for: they are not undone at its end."""
+
 Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
-Subject = Literal["interactive", "tolerating", "return"]
+Subject = Literal["interactive", "tolerating", "return", "power-off"]
 
 
 class _Model(BaseModel):
@@ -116,8 +119,8 @@ class Record(_Model):
         return self.phase != "closed"
 
     def standing(self) -> tuple[str, ...]:
-        """What this product changed and did not undo."""
-        last: dict[str, Change] = {change.what: change for change in self.changes}
+        """What this product changed and did not undo; of a closed downtime without what was to last."""
+        last = {change.what: change for change in self.changes if self.open or change.what not in LASTING}
         return tuple(f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone")
 
 
