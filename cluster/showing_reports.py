@@ -40,7 +40,12 @@ WHEREABOUTS = {
     "still-here": "is still on the node",
     "unknown": "is not known",
 }
-SUBJECTS = {"interactive": "interactive work", "tolerating": "pods that tolerate the drain", "return": "the return"}
+SUBJECTS = {
+    "interactive": "interactive work",
+    "tolerating": "pods that tolerate the drain",
+    "return": "the return",
+    "power-off": "the power",
+}
 
 
 def escaped(text: str, longest: int = 300) -> str:
@@ -75,6 +80,15 @@ def plan_markdown(plan: Plan) -> str:
 def question_markdown(question: Question) -> str:
     """What a person is asked, with what is needed to answer it."""
     node = escaped(question.node)
+    if question.subject == "power-off":
+        return _joined(
+            [
+                f"# Is the machine of {node} off?",
+                "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
+                "and if the machine runs after all, they run twice, and write the same volumes.",
+                "Go and look at the machine. The answer holds for 15 minutes.",
+            ]
+        )
     if question.subject == "return":
         return _joined(
             [

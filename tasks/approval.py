@@ -38,6 +38,18 @@ class ReturnAnswer(RunInput):
     who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
 
 
+class PowerOffAnswer(RunInput):
+    """The machine is off. You looked, and it stays off."""
+
+    node: str = Field(
+        title="Node that is off",
+        description="Type the name of the node. If its machine runs after all, its pods will run twice.",
+        min_length=1,
+        max_length=253,
+    )
+    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
+
+
 def of_workloads(downtime: Downtime) -> None:
     """See that a person agreed to evict the interactive work on the node."""
     perform(downtime, waiting.APPROVE_WORKLOADS)
@@ -60,6 +72,10 @@ def _by_form(question: Question) -> Answer:
     # The key makes a run that is resumed, and goes through the flow from its top, find the answer to this question.
     key = f"{question.subject}-{question.digest}"
     text = showing_reports.question_markdown(question)
+    if question.subject == "power-off":
+        sure = PowerOffAnswer.with_initial_data(description=text)
+        confirmed = suspend_flow_run(wait_for_input=sure, key=key, timeout=question.patience_seconds)
+        return Answer("off" if confirmed.node.strip() == question.node else "refuse", confirmed.who)
     if question.subject == "return":
         form = ReturnAnswer.with_initial_data(description=text)
         returned = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)
