@@ -81,6 +81,8 @@ class HostsSettings(Section):
     """Seconds for a command where the caller gives none."""
     addresses: dict[str, str] = {}
     """Node name to "address" or "address:port"; others are reached at the node's InternalIP."""
+    join_timeout: PositiveFloat = 180
+    """Seconds for one 'kubeadm join'; the machine itself ends one that takes longer."""
     sudo_password: SecretRef | None = None
     """Only where sudo asks for one; it goes through standard input."""
 

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster import admission, events, limits, node, nodes, ownership, procedures, recovery, service
+from cluster import admission, events, formerly, limits, nodes, ownership, procedures, recovery, service
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, parse
+from cluster.plan import Finding
 from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
@@ -185,10 +186,16 @@ def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
     new = _new_record(api, start, lock)
-    admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+    # Nothing speaks against the way back into service.
+    judge = limits.judge_of(api, start.node) if start.procedure != "rejoin" else _no_objection
+    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
     _announce(api, new)
     return new
+
+
+def _no_objection(_: frozenset[str]) -> list[Finding]:
+    return []
 
 
 def _announce(api: Api, new: Record) -> None:
@@ -243,8 +250,10 @@ def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
 
 
 def _new_record(api: Api, start: Start, lock: Lock) -> Record:
-    found = nodes.get(api, start.node)
+    present = nodes.find(api, start.node) if start.procedure == "rejoin" else nodes.get(api, start.node)
     now = datetime.now(UTC)
+    # What a machine that is to join again was: there may be no Node that could tell.
+    former = formerly.of(present, Records(api).closed_of(start.node)) if start.procedure == "rejoin" else None
     gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(start.gate))} if start.gate else {}
     return noted(
         Record(
@@ -252,14 +261,15 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
             epoch=lock.epoch,
             procedure=start.procedure,
             node=start.node,
-            node_uid=found["metadata"]["uid"],
+            node_uid=present["metadata"]["uid"] if present is not None else "",
             reason=start.options.reason,
             who=start.who,
             opened=now,
             updated=now,
             options=start.options.model_dump(mode="json"),
             flow_run=start.flow_run,
-            found=_found(found, api),
+            found=former.found if former is not None else _found(present or {}, api),
+            kept=former.kept if former is not None else None,
             gate=start.gate,
             steps=gate,
         ),
@@ -268,17 +278,8 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
 
 
 def _found(found: Object, api: Api) -> Found:
-    annotations = dict(found["metadata"].get("annotations") or {})
-    return Found(
-        labels=found["metadata"].get("labels") or {},
-        annotations={key: value for key, value in annotations.items() if len(value) <= 4096},
-        taints=tuple(node.taints(found)),
-        unschedulable=node.unschedulable(found),
-        boot_id=node.boot_id(found),
-        machine_id=node.machine_id(found),
-        gpus=node.gpus(found),
-        service=service.gather(api).model_dump(mode="json"),
-    )
+    health = service.gather(api).model_dump(mode="json")
+    return formerly.found_of(found).model_copy(update={"service": health})
 
 
 def who() -> str:

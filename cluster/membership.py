@@ -40,6 +40,7 @@ _USER = "system:node:"
 _SCRIPT = r"""
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 conf=/etc/kubernetes/kubelet.conf
+[ -e "$conf" ] || conf=/etc/kubernetes/bootstrap-kubelet.conf
 echo "machine-id $(cat /etc/machine-id 2>/dev/null)"
 echo "boot-id $(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 for one in $1; do if [ -e "$one" ]; then echo "trace $one"; fi; done

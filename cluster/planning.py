@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import admission, node, planners, reach, recovery
+from cluster import admission, join_observation, node, planners, reach, recovery
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import DowntimeError
@@ -12,7 +12,7 @@ from cluster.gate import Depth
 from cluster.hosts import locate
 from cluster.names import node_name
 from cluster.observation import HostFacts, Observation, observe
-from cluster.options import Options, PlannedOptions
+from cluster.options import Options, PlannedOptions, RejoinOptions
 from cluster.plan import Finding, Plan
 from cluster.power import controller
 from cluster.record import Record
@@ -45,12 +45,24 @@ def look_again(downtime: Downtime) -> tuple[Observation, Plan]:
 def _plan(
     api: Api, settings: Settings, name: str, options: Options, record: Record | None, depth: Depth
 ) -> tuple[Observation, Plan]:
+    if isinstance(options, RejoinOptions):
+        return _rejoin(api, settings, name, options, record)
     verdict = recovery.judge(api, settings, depth) if record is None else record.gate
     seen = observe(api, name, settings, down=admission.down(api) - {name}, recovery=verdict)
     still_to_stop = _stops_machine(options) and not (record is not None and record.done("shut-down"))
     if still_to_stop:
         host, power = _machine(api, settings, seen, name)
         seen = seen.model_copy(update={"host": host, "power_status": power})
+    return seen, planners.plan(seen, options, settings, record)
+
+
+def _rejoin(
+    api: Api, settings: Settings, name: str, options: RejoinOptions, record: Record | None
+) -> tuple[Observation, Plan]:
+    seen = observe(api, name, settings, down=admission.down(api) - {name}, absent_ok=True)
+    own = record if record is not None and record.procedure == "rejoin" else None
+    joining = join_observation.look(api, settings, name, options, seen.node, own)
+    seen = seen.model_copy(update={"joining": joining})
     return seen, planners.plan(seen, options, settings, record)
 
 

@@ -53,7 +53,18 @@ def require_abortable(record: Record) -> None:
 
 def table() -> Mapping[str, Step]:
     """Every step by its name."""
-    from cluster import closing, eviction, gpus, machine, recovery, scheduling, service_check, waiting
+    from cluster import (
+        closing,
+        eviction,
+        gpus,
+        machine,
+        recovery,
+        rejoining,
+        restoring,
+        scheduling,
+        service_check,
+        waiting,
+    )
 
     steps = (
         recovery.RECOVERY_GATE,
@@ -71,5 +82,12 @@ def table() -> Mapping[str, Step]:
         scheduling.UNCORDON,
         service_check.SEE_SERVICE,
         closing.CLOSE,
+        rejoining.PROVE_MACHINE,
+        rejoining.CLEAR_MACHINE,
+        rejoining.JOIN,
+        rejoining.DELETE_TOKEN,
+        rejoining.SEE_JOINED,
+        restoring.UNTAINT_JOINING,
+        restoring.RESTORE,
     )
     return {step.name: step for step in steps}

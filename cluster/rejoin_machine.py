@@ -53,15 +53,20 @@ def _foreign(node: str, seen: Joining, machine: Membership) -> Iterator[Finding]
             remedy="Correct the address ([hosts.addresses], or --host). If it is to leave that cluster for this one, "
             "remove it there first ('kubeadm reset').",
         )
-    elif machine.node_name != node and not seen.others:
+    elif machine.node_name != node and not seen.others and not _half_joined(seen, machine):
         yield _other_node(node, seen, machine.node_name)
 
 
+def _half_joined(seen: Joining, machine: Membership) -> bool:
+    """A join that was cut before the kubelet had a certificate: there is no name yet, and the machine id tells."""
+    return not machine.node_name and bool(seen.former.machine_id) and machine.machine_id == seen.former.machine_id
+
+
 def _other_node(node: str, seen: Joining, name: str) -> Finding:
+    who = f"the node {name}" if name else "a node whose name it does not tell"
     return Finding(
         code="other-node",
-        message=f"The machine at {seen.machine} is {f'the node {name}' if name else 'a node whose name it does not tell'}"
-        f", not {node}. It was left alone",
+        message=f"The machine at {seen.machine} is {who}, not {node}. It was left alone",
         remedy=f"Correct the address of {node} ([hosts.addresses], or --host). If that machine is to become {node}, "
         f"'downtime run remove {name or 'OTHER'}' first.",
     )
