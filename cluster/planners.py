@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cluster import planned
+from cluster import planned, unplanned
 from cluster.config import Settings
 from cluster.errors import Misused
 from cluster.observation import Observation
-from cluster.options import Options, PlannedOptions
+from cluster.options import Options, PlannedOptions, UnplannedOptions
 from cluster.plan import Plan
 from cluster.record import Record
 
@@ -16,6 +16,8 @@ def plan(observation: Observation, options: Options, settings: Settings, record:
     match options:
         case PlannedOptions():
             return planned.plan(observation, options, settings, record)
+        case UnplannedOptions():
+            return unplanned.plan(observation, options, settings, record)
         case _:
             raise _not_built()
 
@@ -25,6 +27,8 @@ def step_names(options: Options) -> tuple[str, ...]:
     match options:
         case PlannedOptions():
             return planned.step_names(options)
+        case UnplannedOptions():
+            return unplanned.step_names(options)
         case _:
             raise _not_built()
 
