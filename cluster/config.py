@@ -185,10 +185,21 @@ class DrainSettings(Section):
     off_minutes: PositiveFloat = 10
     back_minutes: PositiveFloat = 15
     gpu_minutes: PositiveFloat = 10
+    stable_seconds: PositiveFloat = 120
+    """For how long a node that failed must be steadily Ready before it gets work again."""
     approval_hours: PositiveFloat = 72
     return_hours: PositiveFloat = 336
     service_namespaces: list[str] = []
     """More namespaces that hold parts of the cluster and no researcher's work."""
+
+
+class RemovalSettings(Section):
+    """``[removal]``: how long the steps of a permanent removal take."""
+
+    reset_seconds: float = Field(default=180, ge=10, le=1800)
+    """How long ``kubeadm reset`` may take on a machine."""
+    away_seconds: float = Field(default=60, ge=1, le=3600)
+    """For how long a Node that was deleted is seen to stay away."""
 
 
 class LimitsSettings(Section):
@@ -211,6 +222,7 @@ class Settings(BaseSettings):
     power: PowerSettings = PowerSettings()
     recovery: RecoverySettings = RecoverySettings()
     drain: DrainSettings = DrainSettings()
+    removal: RemovalSettings = RemovalSettings()
     limits: LimitsSettings = LimitsSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -41,7 +41,7 @@ class Downtime:
     A plain class on purpose: Prefect walks through dataclasses and models that it is given as parameters.
 
     Attributes:
-        steps: the names of the steps of this procedure, in order. Steps that are not named here do not happen.
+        steps: steps that are not named here do not happen.
         say: is told, for a person, how far it is: a step's name and a sentence.
         ask: asks a person, and returns the answer; None: there is nobody who could be asked.
     """
@@ -54,9 +54,13 @@ class Downtime:
         self.node = node
         self.lock = lock
         self.record = record
-        self.steps = procedures.steps_of(record)
         self.say = say
         self.ask = ask
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps, in order, as far as is known now: an abort may find that nothing was shut down."""
+        return procedures.steps_of(self.record)
 
     @property
     def options(self) -> Options:

@@ -23,6 +23,7 @@ from cluster.errors import Blocked
 from cluster.inventory import NodeSummary
 from cluster.joining import Joining
 from cluster.names import node_name
+from cluster.outage_facts import OutageFacts
 from cluster.owners import Chains, Resolver
 from cluster.plan import Finding
 from cluster.service import ServiceHealth
@@ -66,6 +67,7 @@ class Observation(BaseModel):
     host: HostFacts | None = Field(default=None, description="None: the machine was not asked.")
     power_status: str = Field(default="none", description="on, off, unknown, or none: there is no controller.")
     own_pods: tuple[str, ...] = Field(default=(), description="Pods on the node that this product depends on.")
+    outage: OutageFacts | None = Field(default=None, description="Of an unplanned recovery: the signs of life.")
     joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 
 

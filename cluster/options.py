@@ -67,6 +67,11 @@ class UnplannedOptions(_Chosen):
     hold: bool = Field(default=True, description="Wait, before the return, until a person says that it may return.")
     adopt_taint: bool = Field(default=False, description="Make a runai=drain taint set by hand ours: it is removed.")
     override_storm: str = Field(default="", max_length=500, description="Why to go on although many nodes are down.")
+    override_recovery_gate: str = Field(
+        default="",
+        max_length=500,
+        description="Why a machine that still runs may be stopped or reset without a good recovery check.",
+    )
 
     @property
     def interactive(self) -> Interactive:
@@ -130,6 +135,11 @@ _MODELS: dict[Procedure, type[PlannedOptions | UnplannedOptions | RemoveOptions 
     "remove": RemoveOptions,
     "rejoin": RejoinOptions,
 }
+
+
+def model_of(procedure: Procedure) -> type[PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions]:
+    """The model of a procedure's choices."""
+    return _MODELS[procedure]
 
 
 def parse(procedure: Procedure, document: dict[str, Any]) -> Options:

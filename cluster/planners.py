@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cluster import planned, rejoin
+from cluster import planned, rejoin, unplanned
 from cluster.config import Settings
 from cluster.errors import Misused
 from cluster.observation import Observation
-from cluster.options import Options, PlannedOptions, RejoinOptions
+from cluster.options import Options, PlannedOptions, RejoinOptions, UnplannedOptions
 from cluster.plan import Plan
 from cluster.record import Record
 
@@ -16,6 +16,8 @@ def plan(observation: Observation, options: Options, settings: Settings, record:
     match options:
         case PlannedOptions():
             return planned.plan(observation, options, settings, record)
+        case UnplannedOptions():
+            return unplanned.plan(observation, options, settings, record)
         case RejoinOptions():
             return rejoin.plan(observation, options, record)
         case _:
@@ -27,6 +29,8 @@ def step_names(options: Options) -> tuple[str, ...]:
     match options:
         case PlannedOptions():
             return planned.step_names(options)
+        case UnplannedOptions():
+            return unplanned.step_names(options)
         case RejoinOptions():
             return rejoin.step_names(options)
         case _:

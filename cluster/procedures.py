@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planners
+from cluster import planners, unplanned
 from cluster.errors import Blocked
-from cluster.options import parse
+from cluster.options import Procedure, UnplannedOptions, parse
 from cluster.record import Record
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ UNDO = ("untaint", "see-gpus", "uncordon", "see-service", "close")
 
 def steps_of(record: Record) -> tuple[str, ...]:
     """All steps of this downtime, done ones included, in order. Pure."""
+    options = parse(record.procedure, record.options)
+    if isinstance(options, UnplannedOptions):
+        return unplanned.steps_of(record, options)
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
-    names = planners.step_names(parse(record.procedure, record.options))
+    names = planners.step_names(options)
     if record.aborted:
         return names[names.index("see-off") :]
     return names
@@ -51,20 +54,17 @@ def require_abortable(record: Record) -> None:
         )
 
 
-def table() -> Mapping[str, Step]:
-    """Every step by its name."""
-    from cluster import (
-        closing,
-        eviction,
-        gpus,
-        machine,
-        recovery,
-        rejoining,
-        restoring,
-        scheduling,
-        service_check,
-        waiting,
-    )
+def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
+    """Every step of a procedure by its name."""
+    if procedure == "unplanned":
+        from cluster import unplanned_table
+
+        return {step.name: step for step in unplanned_table.STEPS}
+    if procedure == "rejoin":
+        from cluster import rejoin_table
+
+        return {step.name: step for step in rejoin_table.STEPS}
+    from cluster import closing, eviction, gpus, machine, recovery, scheduling, service_check, waiting
 
     steps = (
         recovery.RECOVERY_GATE,
@@ -82,12 +82,5 @@ def table() -> Mapping[str, Step]:
         scheduling.UNCORDON,
         service_check.SEE_SERVICE,
         closing.CLOSE,
-        rejoining.PROVE_MACHINE,
-        rejoining.CLEAR_MACHINE,
-        rejoining.JOIN,
-        rejoining.DELETE_TOKEN,
-        rejoining.SEE_JOINED,
-        restoring.UNTAINT_JOINING,
-        restoring.RESTORE,
     )
     return {step.name: step for step in steps}

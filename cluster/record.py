@@ -27,6 +27,7 @@ LASTING = frozenset({"machine-reset", "node-deleted", "joined"})
 Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
+Course = Literal["", "returned", "down"]
 Subject = Literal["interactive", "tolerating", "return", "power-off"]
 
 
@@ -45,6 +46,7 @@ class Found(_Model):
     machine_id: str = ""
     gpus: dict[str, int] = Field(default={}, description="Allocatable GPU resources.")
     service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
+    daemons: tuple[str, ...] = Field(default=(), description="DaemonSets with a pod on the node: namespace/name.")
 
 
 class Change(_Model):
@@ -107,6 +109,9 @@ class Record(_Model):
     steps: dict[str, StepState] = {}
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
     timeline: tuple[Moment, ...] = ()
+    course: Course = Field(default="", description="Of an unplanned recovery: whether the node came back by itself.")
+    gone_boot: str = Field(default="", description="The boot that was proven to have ended: it is back with another.")
+    resets: tuple[datetime, ...] = Field(default=(), description="Power resets, each written before it was sent.")
 
     def done(self, step: str) -> bool:
         """Whether this step is done (and must not be done again)."""

@@ -43,7 +43,7 @@ def _role(case: Case) -> Iterator[Finding]:
     if any(f"{belongings.ROLE}{one}" in was.labels for one in node_.CONTROL_PLANE_ROLES):
         yield Finding(
             code="control-plane-rejoin",
-            message=f"{case.name} was a control-plane node of Kubernetes: this version rejoins workers and system nodes",
+            message=f"{case.name} was a control-plane node of Kubernetes: this version rejoins no such nodes",
             remedy="Join it by hand: 'kubeadm init phase upload-certs --upload-certs' and 'kubeadm join "
             "--control-plane', while every etcd member is healthy.",
         )
