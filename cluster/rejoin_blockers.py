@@ -69,7 +69,7 @@ def _node(case: Case) -> Iterator[Finding]:
             f"{node_.machine_id(node) or 'unknown'}): deleting it would let its pods run twice if that machine lives",
             remedy=f"'downtime run remove {case.name}' first, with proof that the old machine is off.",
         )
-    elif case.working_pods:
+    elif case.working_pods and (machine is None or not machine.clean):
         yield Finding(
             code="pods-on-node",
             message=f"The Node {case.name} is still there (not Ready), with pods that were not told to end: "
@@ -122,6 +122,9 @@ def _source(case: Case) -> Iterator[Finding]:
 
 def _residue(case: Case) -> Iterator[Finding]:
     machine = case.seen.membership
+    node = case.observation.node
+    if node is not None and node_.ready(node):
+        return  # It is blocked: nothing will be reset.
     if machine is not None and not machine.clean:
         alive = ", and its kubelet runs" if machine.kubelet_active else ""
         yield Finding(
