@@ -15,10 +15,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster import admission, events, limits, node, nodes, ownership, procedures, recovery, service
+from cluster import (
+    admission,
+    crossing,
+    events,
+    limits,
+    node,
+    nodes,
+    outage,
+    ownership,
+    procedures,
+    recovery,
+    service,
+    unplanned,
+)
 from cluster.api import Api, Object
 from cluster.config import Settings
-from cluster.errors import Blocked, Misused
+from cluster.errors import Blocked, Misused, Waiting
 from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, parse
@@ -114,6 +127,7 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
     Raises:
         Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
     """
+    crossing.require_confirmed(start.node, start.options)
     with _locked(api, settings, start.node) as lock:
         record = _begin(api, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
@@ -185,12 +199,25 @@ def _epoch(record: Record | None) -> int:
 
 
 def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+    if present is not None and crossing.may_take_over(present, start.procedure):
+        return _cross(api, present, start, lock)
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
     new = _new_record(api, start, lock)
     admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node), lock.check)
     Records(api).open(new, lock.check)
+    _announce(api, new)
+    return new
+
+
+def _cross(api: Api, present: Record, start: Start, lock: Lock) -> Record:
+    admission.admit(api, start.node, present.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+    new = Records(api).update(
+        start.node,
+        lock.epoch,
+        lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
+    )
     _announce(api, new)
     return new
 
@@ -223,6 +250,9 @@ def not_in_downtime(name: str) -> Blocked:
 
 
 def _require_same(present: Record, start: Start) -> None:
+    if present.procedure == "planned" and start.procedure == "unplanned":
+        found = unplanned.in_downtime(present)
+        raise Waiting(found.code, found.message, found.remedy)
     if present.procedure != start.procedure:
         raise Blocked(
             "in-downtime",
@@ -249,7 +279,11 @@ def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
 def _new_record(api: Api, start: Start, lock: Lock) -> Record:
     found = nodes.get(api, start.node)
     now = datetime.now(UTC)
-    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(start.gate))} if start.gate else {}
+    gated = start.gate if start.procedure != "unplanned" else None
+    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(gated))} if gated else {}
+    before = _found(found, api)
+    if start.procedure == "unplanned":
+        before = outage.found_of(api, found, before, Records(api).read(start.node))
     return noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
@@ -263,7 +297,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
             updated=now,
             options=start.options.model_dump(mode="json"),
             flow_run=start.flow_run,
-            found=_found(found, api),
+            found=before,
             gate=start.gate,
             steps=gate,
         ),

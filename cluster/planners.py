@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cluster import planned, unplanned
+from cluster import planned, remove, unplanned
 from cluster.config import Settings
 from cluster.errors import Misused
 from cluster.observation import Observation
-from cluster.options import Options, PlannedOptions, UnplannedOptions
+from cluster.options import Options, PlannedOptions, RemoveOptions, UnplannedOptions
 from cluster.plan import Plan
 from cluster.record import Record
 
@@ -18,6 +18,8 @@ def plan(observation: Observation, options: Options, settings: Settings, record:
             return planned.plan(observation, options, settings, record)
         case UnplannedOptions():
             return unplanned.plan(observation, options, settings, record)
+        case RemoveOptions():
+            return remove.plan(observation, options, settings, record)
         case _:
             raise _not_built()
 
@@ -29,6 +31,8 @@ def step_names(options: Options) -> tuple[str, ...]:
             return planned.step_names(options)
         case UnplannedOptions():
             return unplanned.step_names(options)
+        case RemoveOptions():
+            return remove.step_names(options)
         case _:
             raise _not_built()
 

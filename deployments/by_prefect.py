@@ -9,33 +9,61 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask, Say
-    from cluster.options import PlannedOptions
+    from cluster.options import Options, PlannedOptions, RemoveOptions
     from cluster.report import Report
     from deployments.sessions import Session
 
 
-def planned(session: Session, node: str, options: PlannedOptions, say: Say, ask: Ask | None) -> Report:
-    """Planned maintenance, from the start or from where its record is.
+def run(session: Session, node: str, options: Options, say: Say, ask: Ask | None) -> Report:
+    """A procedure, from the start or from where its record is.
 
     Raises:
         DowntimeError: as the steps do.
     """
-    with _prepared(session, say, ask):
-        from flows.planned_maintenance import planned_maintenance
+    from cluster.options import PlannedOptions, RemoveOptions
 
-        return planned_maintenance(
-            node,
-            reason=options.reason,
-            interactive=options.interactive,
-            shut_down=options.shut_down,
-            power_on=options.power_on,
-            hold=options.hold,
-            eviction_minutes=options.eviction_minutes or 0,
-            allow_tolerating=options.allow_tolerating,
-            override_pdb=options.override_pdb,
-            override_recovery_gate=options.override_recovery_gate,
-            adopt_taint=options.adopt_taint,
-        )
+    with _prepared(session, say, ask):
+        match options:
+            case PlannedOptions():
+                return _planned(node, options)
+            case RemoveOptions():
+                return _remove(node, options)
+            case _:
+                raise AssertionError("the command has refused it")
+
+
+def _planned(node: str, options: PlannedOptions) -> Report:
+    from flows.planned_maintenance import planned_maintenance
+
+    return planned_maintenance(
+        node,
+        reason=options.reason,
+        interactive=options.interactive,
+        shut_down=options.shut_down,
+        power_on=options.power_on,
+        hold=options.hold,
+        eviction_minutes=options.eviction_minutes or 0,
+        allow_tolerating=options.allow_tolerating,
+        override_pdb=options.override_pdb,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
+
+
+def _remove(node: str, options: RemoveOptions) -> Report:
+    from flows.permanent_removal import permanent_removal
+
+    return permanent_removal(
+        node,
+        confirm_node=options.confirmed,
+        reason=options.reason,
+        interactive=options.interactive,
+        eviction_minutes=options.eviction_minutes or 0,
+        allow_tolerating=options.allow_tolerating,
+        override_pdb=options.override_pdb,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
 
 
 def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:

@@ -1,17 +1,17 @@
-"""The arguments and options that several commands have, and the choices of planned maintenance made of them."""
+"""The arguments and options that several commands have, and the choices of a procedure made of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from cluster.config import Settings
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
 
 
 class Output(StrEnum):
@@ -28,6 +28,9 @@ class ProcedureName(StrEnum):
     unplanned = "unplanned"
     remove = "remove"
     rejoin = "rejoin"
+
+
+BUILT = (ProcedureName.planned, ProcedureName.remove)
 
 
 class InteractiveChoice(StrEnum):
@@ -52,7 +55,7 @@ class PowerOnChoice(StrEnum):
     person = "person"
 
 
-ProcedureArgument = Annotated[ProcedureName, typer.Argument(help="This version has: planned.")]
+ProcedureArgument = Annotated[ProcedureName, typer.Argument(help=f"This version has: {', '.join(BUILT)}.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="Name of the Kubernetes node.")]
 ConfigOption = Annotated[
     Path | None,
@@ -89,6 +92,14 @@ BudgetOption = Annotated[
 GateOption = Annotated[str, typer.Option(metavar="REASON", help="The node may go down without a good recovery check.")]
 
 
+YesRemoveOption = Annotated[
+    str, typer.Option(metavar="NODE", help="For 'remove': the node's name, typed once more. Confirms the plan as well.")
+]
+
+# What the options are called on the command line, where that is not the name of the field.
+_FIELDS = {"no_shut_down": "shut_down", "yes_remove": "confirmed"}
+
+
 @dataclass(frozen=True)
 class Choices:
     """What was chosen on the command line."""
@@ -103,45 +114,58 @@ class Choices:
     allow_tolerating: str = ""
     override_pdb: str = ""
     override_recovery_gate: str = ""
+    yes_remove: str = ""
 
     @property
     def given(self) -> bool:
         """Whether anything was chosen at all."""
         return self != Choices()
 
-    def options(self, settings: Settings) -> PlannedOptions:
-        """The options of planned maintenance; what was not chosen is as configured.
+    def options(self, settings: Settings, procedure: ProcedureName = ProcedureName.planned) -> Options:
+        """The options of a procedure; what was not chosen is as configured.
 
         Raises:
-            Misused: a text is too long.
+            Misused: something was chosen that this procedure has not, or a text is too long.
         """
         from pydantic import ValidationError
 
         from cluster.errors import Misused
-        from cluster.options import PlannedOptions
+        from cluster.options import model_of
 
-        configured = "person" if settings.power.on == "person" else "controller"
+        model = model_of(procedure.value)
+        chosen = self._chosen()
+        for name in chosen:
+            if _FIELDS.get(name, name) not in model.model_fields:
+                raise Misused("bad-option", f"{_flag(name)} is no option of '{procedure.value}'", "Leave it out.")
+        document = {**_configured(settings), **{_FIELDS.get(name, name): value for name, value in chosen.items()}}
         try:
-            return PlannedOptions.model_validate(
-                {
-                    "reason": self.reason,
-                    "interactive": self.interactive.value if self.interactive else settings.drain.interactive,
-                    "shut_down": not self.no_shut_down,
-                    "power_on": self.power_on.value if self.power_on else configured,
-                    "hold": self.hold,
-                    "eviction_minutes": self.eviction_minutes,
-                    "adopt_taint": self.adopt_taint,
-                    "allow_tolerating": self.allow_tolerating,
-                    "override_pdb": self.override_pdb,
-                    "override_recovery_gate": self.override_recovery_gate,
-                }
-            )
+            return model.model_validate({name: document[name] for name in model.model_fields if name in document})
         except ValidationError as error:
             first = error.errors()[0]
-            name = "--" + str(first["loc"][0]).replace("_", "-")
             raise Misused(
-                "bad-option", f"{name}: {first['msg']}", "'downtime run --help' says what it takes."
+                "bad-option",
+                f"{_flag(str(first['loc'][0]))}: {first['msg']}",
+                "'downtime run --help' says what it takes.",
             ) from None
+
+    def _chosen(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain values."""
+        defaults = Choices()
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        given = {name: value for name, value in found.items() if value != getattr(defaults, name)}
+        plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in given.items()}
+        return {name: not value if name == "no_shut_down" else value for name, value in plain.items()}
+
+
+def _configured(settings: Settings) -> dict[str, Any]:
+    return {
+        "interactive": settings.drain.interactive,
+        "power_on": "person" if settings.power.on == "person" else "controller",
+    }
+
+
+def _flag(name: str) -> str:
+    return "--" + {"confirmed": "yes_remove", "shut_down": "no_shut_down"}.get(name, name).replace("_", "-")
 
 
 def require_built(procedure: ProcedureName) -> None:
@@ -152,9 +176,9 @@ def require_built(procedure: ProcedureName) -> None:
     """
     from cluster.errors import Misused
 
-    if procedure is not ProcedureName.planned:
+    if procedure not in BUILT:
         raise Misused(
             "not-built",
-            f"This version has no procedure '{procedure.value}': only 'planned'",
+            f"This version has no procedure '{procedure.value}': only {', '.join(BUILT)}",
             "Do it by hand, by the runbook; or use a newer version.",
         )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployments import choices
-from deployments.choices import Choices, Output
+from deployments.choices import Choices, Output, ProcedureName
 from deployments.ending import Ending, ending
 from deployments.interruption import orderly
 
 if TYPE_CHECKING:
     from cluster.errors import DowntimeError
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
     from cluster.plan import Plan
     from cluster.report import Report
     from deployments.sessions import Session
@@ -38,6 +38,7 @@ def run(
     allow_tolerating: choices.ToleratingOption = "",
     override_pdb: choices.BudgetOption = "",
     override_recovery_gate: choices.GateOption = "",
+    yes_remove: choices.YesRemoveOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan, as 'downtime plan' does.")] = False,
     local: choices.LocalOption = False,
     config: choices.ConfigOption = None,
@@ -58,16 +59,20 @@ def run(
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
+        yes_remove=yes_remove,
     )
     with orderly(), ending(output) as end:
         from deployments.sessions import open_right_session
 
         choices.require_built(procedure)
         _require_names(nodes)
+        if procedure is ProcedureName.remove and not dry_run:
+            _require_typed(nodes, yes_remove)
+            yes = True
         if not (yes or dry_run):
             _require_person(output)
         session = open_right_session(config)
-        how = _How(session, chosen.options(session.settings), output, yes=yes, dry_run=dry_run, local=local)
+        how = _How(session, chosen.options(session.settings, procedure), output, yes=yes, dry_run=dry_run, local=local)
         code = _one(how, nodes[0], end) if len(nodes) == 1 else _several(how, nodes, end)
     raise typer.Exit(code)
 
@@ -75,7 +80,7 @@ def run(
 @dataclass(frozen=True)
 class _How:
     session: Session
-    options: PlannedOptions
+    options: Options
     output: Output
     yes: bool
     dry_run: bool
@@ -153,8 +158,8 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
     if how.local:
-        return locally.planned(how.session, made, how.options, say, ask)
-    return by_prefect.planned(how.session, node, how.options, say, ask)
+        return locally.run(how.session, made, how.options, say, ask)
+    return by_prefect.run(how.session, node, how.options, say, ask)
 
 
 def show_report(report: Report) -> None:
@@ -174,6 +179,16 @@ def _require_names(nodes: list[str]) -> None:
     twice = sorted({node for node in nodes if nodes.count(node) > 1})
     if twice:
         raise Misused("node-twice", f"Named twice: {', '.join(twice)}", "Name each node once.")
+
+
+def _require_typed(nodes: list[str], typed: str) -> None:
+    from cluster import crossing
+    from cluster.errors import Misused
+    from cluster.options import RemoveOptions
+
+    if len(nodes) > 1:
+        raise Misused("one-at-a-time", "Several nodes are to be removed for good", "Remove them one by one.")
+    crossing.require_confirmed(nodes[0], RemoveOptions(confirmed=typed))
 
 
 def _require_person(output: Output) -> None:

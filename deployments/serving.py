@@ -17,6 +17,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from cluster import config
 from flows.abort_downtime import abort_downtime
+from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
 from flows.resume_downtime import resume_downtime
 
@@ -34,6 +35,7 @@ def all_deployments() -> list[RunnerDeployment]:
     """Every deployment that is served."""
     return [
         _deployment(planned_maintenance, ["planned"], schedules=[_WEEKLY]),
+        _deployment(permanent_removal, ["remove"]),
         _deployment(resume_downtime, ["any"]),
         _deployment(abort_downtime, ["any"]),
     ]

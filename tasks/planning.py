@@ -4,14 +4,14 @@ from prefect import task
 
 from cluster import downtime, planning
 from cluster.errors import Blocked
-from cluster.options import PlannedOptions
+from cluster.options import Options
 from cluster.plan import Plan
 from tasks import publishing, sessions
 from tasks.retrying import RETRIES
 
 
 @task(name="plan", **RETRIES)
-def plan(node: str, options: PlannedOptions, *, dry_run: bool) -> Plan:
+def plan(node: str, options: Options, *, dry_run: bool) -> Plan:
     """Look at cluster, machine and backups, and say what will be done. Changes nothing.
 
     A real run reads the checksums of the backup set back: that is the recovery gate.
