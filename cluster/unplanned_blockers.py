@@ -74,7 +74,9 @@ def _storm(case: Case) -> Iterator[Finding]:
     if case.options.override_storm.strip():
         return
     known = case.observation.down | ({case.name} if case.record is not None else set())
-    yield from storm.judge(case.observation.nodes, known, case.facts.api_ready, (case.facts.answering, case.facts.asked))
+    yield from storm.judge(
+        case.observation.nodes, known, case.facts.api_ready, (case.facts.answering, case.facts.asked)
+    )
 
 
 def _own_pods(case: Case) -> Iterator[Finding]:
