@@ -31,7 +31,7 @@ def _see_back(downtime: Downtime) -> Seen:
     gone = downtime.record.gone_boot
 
     def judge(now: dict[str, Object]) -> str | None:
-        found = next(iter(now.values()), {"metadata": {}})
+        found: Object = next(iter(now.values()), {"metadata": {}})
         boot = node_.boot_id(found)
         return boot if node_.ready(found) and boot and boot != gone else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster import planned, remove, unplanned
 from cluster.config import Settings
-from cluster.errors import Misused
+from cluster.errors import Blocked, DowntimeError, Misused, Waiting
 from cluster.observation import Observation
 from cluster.options import Options, PlannedOptions, RemoveOptions, UnplannedOptions
 from cluster.plan import Plan
@@ -35,6 +35,16 @@ def step_names(options: Options) -> tuple[str, ...]:
             return remove.step_names(options)
         case _:
             raise _not_built()
+
+
+def refusal(made: Plan) -> DowntimeError | None:
+    """Why a plan is not performed, with all of its blockers; None: it can be."""
+    if not made.blockers:
+        return None
+    first, *others = made.blockers
+    also = "".join(f"; also {one.message} [{one.code}]" for one in others)
+    kind = Waiting if first.code == unplanned.IN_PLANNED else Blocked
+    return kind(first.code, f"{first.message}{also}", first.remedy)
 
 
 def _not_built() -> Misused:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask, Say
-    from cluster.options import Options, PlannedOptions, RemoveOptions
+    from cluster.options import Options, PlannedOptions, RemoveOptions, UnplannedOptions
     from cluster.report import Report
     from deployments.sessions import Session
 
@@ -20,12 +20,14 @@ def run(session: Session, node: str, options: Options, say: Say, ask: Ask | None
     Raises:
         DowntimeError: as the steps do.
     """
-    from cluster.options import PlannedOptions, RemoveOptions
+    from cluster.options import PlannedOptions, RemoveOptions, UnplannedOptions
 
     with _prepared(session, say, ask):
         match options:
             case PlannedOptions():
                 return _planned(node, options)
+            case UnplannedOptions():
+                return _unplanned(node, options)
             case RemoveOptions():
                 return _remove(node, options)
             case _:
@@ -45,6 +47,24 @@ def _planned(node: str, options: PlannedOptions) -> Report:
         eviction_minutes=options.eviction_minutes or 0,
         allow_tolerating=options.allow_tolerating,
         override_pdb=options.override_pdb,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
+
+
+def _unplanned(node: str, options: UnplannedOptions) -> Report:
+    from flows.unplanned_recovery import unplanned_recovery
+
+    return unplanned_recovery(
+        node,
+        reason=options.reason,
+        said_down=options.said_down,
+        grace_seconds=options.grace_seconds,
+        dead_kubelet=options.dead_kubelet,
+        resets=options.resets,
+        power_on=options.power_on,
+        hold=options.hold,
+        override_storm=options.override_storm,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
     )

@@ -30,7 +30,7 @@ class ProcedureName(StrEnum):
     rejoin = "rejoin"
 
 
-BUILT = (ProcedureName.planned, ProcedureName.remove)
+BUILT = (ProcedureName.planned, ProcedureName.unplanned, ProcedureName.remove)
 
 
 class InteractiveChoice(StrEnum):
@@ -53,6 +53,14 @@ class PowerOnChoice(StrEnum):
 
     controller = "controller"
     person = "person"
+
+
+class DeadKubeletChoice(StrEnum):
+    """What is done with a machine that answers over SSH while its node is down."""
+
+    leave = "leave"
+    restart = "restart"
+    shut_down = "shut-down"
 
 
 ProcedureArgument = Annotated[ProcedureName, typer.Argument(help=f"This version has: {', '.join(BUILT)}.")]
@@ -92,6 +100,23 @@ BudgetOption = Annotated[
 GateOption = Annotated[str, typer.Option(metavar="REASON", help="The node may go down without a good recovery check.")]
 
 
+SaidDownOption = Annotated[
+    bool, typer.Option("--said-down", help="For 'unplanned': it is down, or was, though it is called Ready.")
+]
+GraceOption = Annotated[
+    int,
+    typer.Option(metavar="S", min=0, max=3600, help="For 'unplanned': seconds since its last sign of life."),
+]
+DeadKubeletOption = Annotated[
+    DeadKubeletChoice | None,
+    typer.Option(help="For 'unplanned': if the machine answers over SSH: leave it, restart its kubelet, shut it down."),
+]
+ResetsOption = Annotated[
+    int, typer.Option(metavar="N", min=0, max=5, help="For 'unplanned': power resets that may be tried in an hour.")
+]
+StormOption = Annotated[
+    str, typer.Option("--override-storm", metavar="REASON", help="For 'unplanned': go on though many nodes are down.")
+]
 YesRemoveOption = Annotated[
     str, typer.Option(metavar="NODE", help="For 'remove': the node's name, typed once more. Confirms the plan as well.")
 ]
@@ -115,6 +140,11 @@ class Choices:
     override_pdb: str = ""
     override_recovery_gate: str = ""
     yes_remove: str = ""
+    said_down: bool = False
+    grace_seconds: int = 120
+    dead_kubelet: DeadKubeletChoice | None = None
+    resets: int = 0
+    override_storm: str = ""
 
     @property
     def given(self) -> bool:

@@ -31,6 +31,11 @@ def plan(
     override_pdb: choices.BudgetOption = "",
     override_recovery_gate: choices.GateOption = "",
     yes_remove: choices.YesRemoveOption = "",
+    said_down: choices.SaidDownOption = False,
+    grace_seconds: choices.GraceOption = 120,
+    dead_kubelet: choices.DeadKubeletOption = None,
+    resets: choices.ResetsOption = 0,
+    override_storm: choices.StormOption = "",
     reason: choices.ReasonOption = "",
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
@@ -48,6 +53,11 @@ def plan(
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
         yes_remove=yes_remove,
+        said_down=said_down,
+        grace_seconds=grace_seconds,
+        dead_kubelet=dead_kubelet,
+        resets=resets,
+        override_storm=override_storm,
     )
     with orderly(), ending(output):
         from cluster.names import node_name

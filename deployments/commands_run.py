@@ -39,6 +39,11 @@ def run(
     override_pdb: choices.BudgetOption = "",
     override_recovery_gate: choices.GateOption = "",
     yes_remove: choices.YesRemoveOption = "",
+    said_down: choices.SaidDownOption = False,
+    grace_seconds: choices.GraceOption = 120,
+    dead_kubelet: choices.DeadKubeletOption = None,
+    resets: choices.ResetsOption = 0,
+    override_storm: choices.StormOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan, as 'downtime plan' does.")] = False,
     local: choices.LocalOption = False,
     config: choices.ConfigOption = None,
@@ -60,6 +65,11 @@ def run(
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
         yes_remove=yes_remove,
+        said_down=said_down,
+        grace_seconds=grace_seconds,
+        dead_kubelet=dead_kubelet,
+        resets=resets,
+        override_storm=override_storm,
     )
     with orderly(), ending(output) as end:
         from deployments.sessions import open_right_session
@@ -142,14 +152,16 @@ def _dry(how: _How, node: str) -> int:
 
 
 def _perform(how: _How, node: str, end: Ending) -> Report:
-    from cluster import report
+    from cluster import planning, report
     from deployments import asking, by_prefect, commands_plan, locally
     from deployments.telling import teller
 
     end.about(node, lambda: how.session.standing(node))
     say, ask = teller(how.output, node), asking.asker(how.output)
     say("plan", "looking at the cluster, the machine and the backups")
-    made = commands_plan.make(how.session, node, how.options, checksums=how.local)
+    made = commands_plan.make(
+        how.session, node, how.options, checksums=how.local and planning.run_depth(how.options) == "checksums"
+    )
     if how.dry_run:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
@@ -205,13 +217,11 @@ def _require_person(output: Output) -> None:
 
 
 def _require_feasible(made: Plan) -> None:
-    from cluster.errors import Blocked
+    from cluster import planners
 
-    if made.feasible:
-        return
-    first, *others = made.blockers
-    also = "".join(f"; also {one.message} [{one.code}]" for one in others)
-    raise Blocked(first.code, f"{first.message}{also}", first.remedy)
+    refusal = planners.refusal(made)
+    if refusal is not None:
+        raise refusal
 
 
 def _declined() -> DowntimeError:

@@ -20,6 +20,7 @@ from flows.abort_downtime import abort_downtime
 from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
 from flows.resume_downtime import resume_downtime
+from flows.unplanned_recovery import unplanned_recovery
 
 # Sunday night; paused, and for no node: whoever wants it names the node and switches it on.
 _WEEKLY = Cron(
@@ -35,6 +36,7 @@ def all_deployments() -> list[RunnerDeployment]:
     """Every deployment that is served."""
     return [
         _deployment(planned_maintenance, ["planned"], schedules=[_WEEKLY]),
+        _deployment(unplanned_recovery, ["unplanned"]),
         _deployment(permanent_removal, ["remove"]),
         _deployment(resume_downtime, ["any"]),
         _deployment(abort_downtime, ["any"]),

@@ -2,7 +2,7 @@
 
 from cluster.downtime import Downtime
 from cluster.report import Report
-from flows import permanent_removal, planned_maintenance
+from flows import permanent_removal, planned_maintenance, unplanned_recovery
 
 
 def through(downtime: Downtime) -> Report:
@@ -10,5 +10,7 @@ def through(downtime: Downtime) -> Report:
     match downtime.record.procedure:
         case "remove":
             return permanent_removal.back(downtime) if downtime.record.aborted else permanent_removal.through(downtime)
+        case "unplanned":
+            return unplanned_recovery.through(downtime)
         case _:
             return planned_maintenance.through(downtime)
