@@ -15,10 +15,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster import admission, events, formerly, limits, nodes, ownership, procedures, recovery, service
+from cluster import (
+    admission,
+    crossing,
+    events,
+    formerly,
+    limits,
+    nodes,
+    outage,
+    ownership,
+    procedures,
+    recovery,
+    service,
+    unplanned,
+)
 from cluster.api import Api, Object
 from cluster.config import Settings
-from cluster.errors import Blocked, Misused
+from cluster.errors import Blocked, Misused, Waiting
 from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, parse
@@ -115,6 +128,7 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
     Raises:
         Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
     """
+    crossing.require_confirmed(start.node, start.options)
     with _locked(api, settings, start.node) as lock:
         record = _begin(api, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
@@ -186,6 +200,8 @@ def _epoch(record: Record | None) -> int:
 
 
 def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+    if present is not None and crossing.may_take_over(present, start.procedure):
+        return _cross(api, present, start, lock)
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
@@ -200,6 +216,17 @@ def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record
 
 def _no_objection(_: frozenset[str]) -> list[Finding]:
     return []
+
+
+def _cross(api: Api, present: Record, start: Start, lock: Lock) -> Record:
+    admission.admit(api, start.node, present.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+    new = Records(api).update(
+        start.node,
+        lock.epoch,
+        lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
+    )
+    _announce(api, new)
+    return new
 
 
 def _announce(api: Api, new: Record) -> None:
@@ -230,6 +257,9 @@ def not_in_downtime(name: str) -> Blocked:
 
 
 def _require_same(present: Record, start: Start) -> None:
+    if present.procedure == "planned" and start.procedure == "unplanned":
+        found = unplanned.in_downtime(present)
+        raise Waiting(found.code, found.message, found.remedy)
     if present.procedure != start.procedure:
         raise Blocked(
             "in-downtime",
@@ -254,25 +284,29 @@ def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
 
 
 def _new_record(api: Api, start: Start, lock: Lock) -> Record:
-    present = nodes.find(api, start.node) if start.procedure == "rejoin" else nodes.get(api, start.node)
+    # Of a machine that is to join again there may be no Node, and what it was is told by its records.
+    found = nodes.find(api, start.node) if start.procedure == "rejoin" else nodes.get(api, start.node)
+    former = formerly.of(found, Records(api).closed_of(start.node)) if start.procedure == "rejoin" else None
     now = datetime.now(UTC)
-    # What a machine that is to join again was: there may be no Node that could tell.
-    former = formerly.of(present, Records(api).closed_of(start.node)) if start.procedure == "rejoin" else None
-    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(start.gate))} if start.gate else {}
+    gated = start.gate if start.procedure != "unplanned" else None
+    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(gated))} if gated else {}
+    before = former.found if former is not None else _found(found or {}, api)
+    if start.procedure == "unplanned" and found is not None:
+        before = outage.found_of(api, found, before, Records(api).read(start.node))
     return noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
             epoch=lock.epoch,
             procedure=start.procedure,
             node=start.node,
-            node_uid=present["metadata"]["uid"] if present is not None else "",
+            node_uid=found["metadata"]["uid"] if found is not None else "",
             reason=start.options.reason,
             who=start.who,
             opened=now,
             updated=now,
             options=start.options.model_dump(mode="json"),
             flow_run=start.flow_run,
-            found=former.found if former is not None else _found(present or {}, api),
+            found=before,
             kept=former.kept if former is not None else None,
             gate=start.gate,
             steps=gate,

@@ -41,6 +41,11 @@ def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
 
 
 def _gone(downtime: Downtime) -> Seen | None:
+    if downtime.record.procedure == "remove" and remaining(of_node(downtime)):
+        # Imported here: a removal is about more than pods, and builds on this module.
+        from cluster import removal
+
+        return removal.dead_pods(downtime)
     return None if remaining(of_node(downtime)) else _proof(of_node(downtime))
 
 

@@ -38,6 +38,28 @@ def every(api: Api) -> Iterator[Object]:
     return api.iterate(NODES)
 
 
+def delete(api: Api, name: str, lock: Lock, uid: str) -> None:
+    """Delete the Node of this uid, fenced as an update is; nothing if it is gone, or another one came.
+
+    Raises:
+        LockLost: the lock was lost or taken over.
+    """
+    for _ in range(_ATTEMPTS):
+        node = find(api, name)
+        if node is None or node["metadata"]["uid"] != uid or node["metadata"].get("deletionTimestamp"):
+            return
+        mark = ownership.read(node)
+        if mark is not None and mark.epoch > lock.epoch:
+            raise _overtaken(name, mark.epoch)
+        lock.check()
+        try:
+            api.delete(f"{NODES}/{name}", uid=uid, version=node["metadata"]["resourceVersion"])
+            return
+        except Conflict:
+            continue
+    raise _contended(name)
+
+
 def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) -> Object:
     """Change a Node by a pure function, and return it as it is now.
 
@@ -53,11 +75,7 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
         node = get(api, name)
         mark = ownership.read(node)
         if mark is not None and mark.epoch > lock.epoch:
-            raise LockLost(
-                "lock-lost",
-                f"Another process took over the downtime of {name} (epoch {mark.epoch}); nothing more is changed",
-                f"'downtime status {name}' shows who goes on and how far.",
-            )
+            raise _overtaken(name, mark.epoch)
         new = change(node)
         if new == node:
             return node
@@ -66,7 +84,19 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
             return api.replace(f"{NODES}/{name}", new)
         except Conflict:
             continue
-    raise Failed(
+    raise _contended(name)
+
+
+def _overtaken(name: str, epoch: int) -> LockLost:
+    return LockLost(
+        "lock-lost",
+        f"Another process took over the downtime of {name} (epoch {epoch}); nothing more is changed",
+        f"'downtime status {name}' shows who goes on and how far.",
+    )
+
+
+def _contended(name: str) -> Failed:
+    return Failed(
         "contended",
         f"Node {name} is being written by others all the time",
         "Find out who writes to it, then run the same command again.",

@@ -22,6 +22,7 @@ from cluster.config import Settings
 from cluster.errors import Blocked
 from cluster.inventory import NodeSummary
 from cluster.joining import Joining
+from cluster.local_volumes import LocalVolume
 from cluster.names import node_name
 from cluster.outage_facts import OutageFacts
 from cluster.owners import Chains, Resolver
@@ -68,6 +69,8 @@ class Observation(BaseModel):
     power_status: str = Field(default="none", description="on, off, unknown, or none: there is no controller.")
     own_pods: tuple[str, ...] = Field(default=(), description="Pods on the node that this product depends on.")
     outage: OutageFacts | None = Field(default=None, description="Of an unplanned recovery: the signs of life.")
+    local_volumes: tuple[LocalVolume, ...] = Field(default=(), description="Of a removal: data that is lost with it.")
+    bound_pods: tuple[str, ...] = Field(default=(), description="Of a removal: pods that can run on no other node.")
     joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 
 

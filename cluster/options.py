@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Procedure = Literal["planned", "unplanned", "remove", "rejoin"]
 Interactive = Literal["ask", "evict", "refuse"]
+Role = Literal["", "gpu-worker", "cpu-worker", "system"]
 DeadKubelet = Literal["leave", "restart", "shut-down"]
 
 
@@ -109,7 +110,7 @@ class RejoinOptions(_Chosen):
     """The choices of a rejoin."""
 
     host: str = Field(default="", max_length=260, description="Address of the machine; default: as configured.")
-    role: str = Field(default="", description="gpu-worker, cpu-worker or system, for a machine without a record.")
+    role: Role = Field(default="", description="For a machine without a record, or instead of the role that it had.")
     confirmed: str = Field(default="", description="The node's name, typed once more, for a machine without a record.")
 
     @property

@@ -93,6 +93,20 @@ PERMISSIONS = (
         namespace="default",
         without="no Events are written",
     ),
+    Permission(
+        ("list", "delete"),
+        ("secrets",),
+        "join tokens: finding those of this product by their description, and deleting them",
+        namespace="kube-system",
+        without="no machine can be rejoined",
+    ),
+    Permission(
+        ("get",),
+        ("configmaps",),
+        "the cluster's certificate authority, by which a machine of another cluster is recognised",
+        namespace="kube-system",
+        without="no machine that has joined before can be rejoined",
+    ),
     _owners("apps", "replicasets", "deployments", "statefulsets"),
     _owners("batch", "jobs", "cronjobs"),
     _owners(

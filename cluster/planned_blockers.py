@@ -20,13 +20,13 @@ def of(case: Case) -> tuple[Finding, ...]:
     """All of them, in the order of the steps that they concern."""
     found: list[Finding] = []
     if case.fresh:
-        found += [*_readiness(case), *_recovery(case)]
+        found += [*_readiness(case), *recovery(case)]
     if case.before_taint or case.before_shutdown:
         found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
     if case.before_taint:
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:
-        found += [*_tolerating(case), *_host(case), *_power(case)]
+        found += [*tolerating(case), *_host(case), *_power(case)]
     return tuple(found)
 
 
@@ -42,7 +42,8 @@ def _readiness(case: Case) -> Iterator[Finding]:
     )
 
 
-def _recovery(case: Case) -> Iterator[Finding]:
+def recovery(case: Case) -> Iterator[Finding]:
+    """What the recovery gate forbids."""
     verdict = case.observation.recovery
     if verdict is None:
         yield Finding(
@@ -111,7 +112,8 @@ def _deadline(case: Case) -> Iterator[Finding]:
     )
 
 
-def _tolerating(case: Case) -> Iterator[Finding]:
+def tolerating(case: Case) -> Iterator[Finding]:
+    """Pods that the drain leaves there, and that go down with the machine."""
     allowed = consent.agreed(case.record, "tolerating", consent.ALLOW)
     left = [pod for pod in case.tolerating if pod not in allowed]
     if left and not case.options.allow_tolerating:

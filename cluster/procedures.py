@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cluster import planners, unplanned
 from cluster.errors import Blocked
-from cluster.options import Procedure, UnplannedOptions, parse
-from cluster.record import Record
+from cluster.options import Procedure, RemoveOptions, UnplannedOptions, parse
+from cluster.record import DELETED, RESET, Record
 
 if TYPE_CHECKING:
     from cluster.step import Step
@@ -22,6 +22,8 @@ def steps_of(record: Record) -> tuple[str, ...]:
     options = parse(record.procedure, record.options)
     if isinstance(options, UnplannedOptions):
         return unplanned.steps_of(record, options)
+    if record.aborted and isinstance(options, RemoveOptions):
+        return _undo_removal(record)
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
@@ -29,6 +31,12 @@ def steps_of(record: Record) -> tuple[str, ...]:
     if record.aborted:
         return names[names.index("see-off") :]
     return names
+
+
+def _undo_removal(record: Record) -> tuple[str, ...]:
+    """Backing out of a removal whose machine was not reset. It may have been shut down by what it took over."""
+    undo = tuple(name for name in UNDO if name != "see-gpus" or "taint" in record.steps)
+    return ("see-off", "approve-return", "see-back", *undo) if _machine_touched(record) else undo
 
 
 def left(record: Record) -> tuple[str, ...]:
@@ -46,11 +54,24 @@ def require_abortable(record: Record) -> None:
     Raises:
         Blocked: the node was reset or deleted.
     """
-    if record.procedure in ("remove", "rejoin"):
+    if record.procedure == "remove":
+        _require_not_removed(record)
+    if record.procedure == "rejoin":
         raise Blocked(
             "cannot-abort",
             f"The {record.procedure} of {record.node} cannot be undone by this version",
             f"'downtime status {record.node}' shows how far it is.",
+        )
+
+
+def _require_not_removed(record: Record) -> None:
+    done = [one for one in record.changes if one.what in (RESET, DELETED) and one.state != "undone"]
+    if done:
+        said = "deleted" if any(one.what == DELETED for one in done) else "reset (or its reset was begun)"
+        raise Blocked(
+            "cannot-abort",
+            f"{record.node} was {said}: that cannot be undone",
+            f"'downtime resume {record.node}' removes it wholly; afterwards 'downtime plan rejoin {record.node}'.",
         )
 
 
@@ -60,6 +81,10 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         from cluster import unplanned_table
 
         return {step.name: step for step in unplanned_table.STEPS}
+    if procedure == "remove":
+        from cluster import removal_table
+
+        return {step.name: step for step in removal_table.STEPS}
     if procedure == "rejoin":
         from cluster import rejoin_table
 

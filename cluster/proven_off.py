@@ -105,5 +105,15 @@ def confirm(downtime: Downtime, typed: str, who: str) -> None:
 
 def words_of(record: Record, now: datetime) -> Approval | None:
     """The newest word of a person that still holds. Pure."""
-    said = [one for one in record.approvals if one.subject == "power-off" and one.answer == OFF]
-    return said[-1] if said and timedelta(0) <= now - said[-1].at <= HOLDS else None
+    said = [one for one in record.approvals if one.subject == "power-off"]
+    holds = bool(said) and said[-1].answer == OFF and timedelta(0) <= now - said[-1].at <= HOLDS
+    return said[-1] if holds else None
+
+
+def void(downtime: Downtime) -> None:
+    """Write down that the machine was seen on since a person said that it is off: that word holds no longer."""
+    if words_of(downtime.record, datetime.now(UTC)) is None:
+        return
+    digest, at = consent.digest_of([downtime.node]), datetime.now(UTC)
+    seen = Approval(subject="power-off", digest=digest, items=(downtime.node,), answer="on", who="downtime", at=at)
+    downtime.write(lambda old: old if seen in old.approvals else records_of.approved(old, seen))

@@ -21,14 +21,15 @@ SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
 
-LASTING = frozenset({"machine-reset", "node-deleted", "joined"})
+RESET, DELETED = "machine-reset", "node-deleted"
+LASTING = frozenset({RESET, DELETED, "joined"})
 """Changes that a procedure is there for: they are not undone at its end."""
 
 Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
 Course = Literal["", "returned", "down"]
-Subject = Literal["interactive", "tolerating", "return", "power-off"]
+Subject = Literal["interactive", "tolerating", "return", "power-off", "dead-kubelet"]
 
 
 class _Model(BaseModel):

@@ -31,12 +31,11 @@ from cluster.joining import Joining
 from cluster.membership import Membership
 from cluster.options import RejoinOptions
 from cluster.plan import Finding
-from cluster.record import Record, change_is
+from cluster.record import DELETED, RESET, Record, change_is
 from cluster.ssh import Ssh
 from cluster.step import Made, Seen, Step
 from cluster.watching import until
 
-_RESET_SECONDS = 180.0
 # The kubelet has signed in when kubeadm is done, and makes its Node a moment later.
 _REGISTERED_SECONDS = 90.0
 _RENEWALS = 2
@@ -82,7 +81,7 @@ def _nothing_left(downtime: Downtime) -> Seen | None:
         found = membership.look(ssh)
     if not found.clean or downtime.find_node() is not None:
         return None
-    done = [change.what for change in downtime.record.changes if change.what in ("machine-reset", "node-deleted")]
+    done = [change.what for change in downtime.record.changes if change.what in (RESET, DELETED)]
     return Seen(f"nothing of an earlier join is left{' (' + ', '.join(done) + ')' if done else ''}")
 
 
@@ -95,10 +94,10 @@ def _clear(downtime: Downtime) -> None:
 
 
 def _reset(downtime: Downtime, ssh: Ssh) -> None:
-    about = downtime.record.found.machine_id
-    downtime.write(lambda old: change_is(old, "machine-reset", about, "intended"))
-    done = host_reset.reset(ssh, host_reset.authority_of(downtime.api), downtime.lock.for_at_least, _RESET_SECONDS)
-    downtime.write(lambda old: change_is(old, "machine-reset", about, "made"))
+    about, seconds = downtime.record.found.machine_id, downtime.settings.removal.reset_seconds
+    downtime.write(lambda old: change_is(old, RESET, about, "intended"))
+    done = host_reset.reset(ssh, host_reset.authority_of(downtime.api), downtime.lock.for_at_least, seconds)
+    downtime.write(lambda old: change_is(old, RESET, about, "made"))
     downtime.say("clear-machine", done)
 
 
@@ -115,10 +114,9 @@ def _delete_node(downtime: Downtime) -> None:
             f"'downtime run remove {downtime.node}' for that one, once this rejoin is over.",
         )
     uid = str(found["metadata"]["uid"])
-    downtime.write(lambda old: change_is(old, "node-deleted", uid, "intended"))
-    downtime.lock.check()
-    downtime.api.delete(f"{nodes.NODES}/{downtime.node}", uid=uid)
-    downtime.write(lambda old: change_is(old, "node-deleted", uid, "made"))
+    downtime.write(lambda old: change_is(old, DELETED, uid, "intended"))
+    nodes.delete(downtime.api, downtime.node, downtime.lock, uid)
+    downtime.write(lambda old: change_is(old, DELETED, uid, "made"))
 
 
 def _cleared(downtime: Downtime) -> Seen:

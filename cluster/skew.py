@@ -10,7 +10,7 @@ import re
 
 from cluster.plan import Finding
 
-_VERSION = re.compile(r"v?([0-9]{1,3})\.([0-9]{1,3})(?:[.+-].*)?")
+_VERSION = re.compile(r"v?([0-9]{1,3})\.([0-9]{1,3})(?:[.+-][0-9A-Za-z.+-]*)?")
 _OLDEST = 3
 _OLDEST_BEFORE_1_28 = 2
 

@@ -80,7 +80,7 @@ def plan(observation: Observation, options: UnplannedOptions, settings: Settings
     if observation.node is None:
         return _impossible(observation, _no_node(observation.node_name))
     if current is not None and current.procedure != "unplanned":
-        return _impossible(observation, _in_downtime(current), current)
+        return _impossible(observation, in_downtime(current), current)
     chosen = options if current is None else _recorded(current)
     if chosen is None:
         return _impossible(observation, _unreadable(observation.node_name), current)
@@ -146,7 +146,8 @@ def _no_node(name: str) -> Finding:
     )
 
 
-def _in_downtime(record: Record) -> Finding:
+def in_downtime(record: Record) -> Finding:
+    """What speaks against a recovery while another downtime is open."""
     since = f"opened {record.opened:%Y-%m-%d %H:%M} UTC by {record.who}"
     if record.procedure == "planned":
         return Finding(

@@ -66,7 +66,7 @@ def _power(case: Case) -> Iterator[Finding]:
             code="reset-unconfigured",
             message=f"Power resets of {case.name} were asked for, but no command for that, or none that says whether "
             "it has power, is configured",
-            remedy='Give "reset" and "status" under [power.command], and set status = "command"; or leave out --resets.',
+            remedy='Give "reset" and "status" under [power.command], and set status = "command"; or no --resets.',
         )
 
 

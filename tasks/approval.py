@@ -6,12 +6,13 @@ asked; otherwise the run ends with exit code 4 and goes on by ``downtime decide`
 
 from typing import Literal
 
+from prefect.context import TaskRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from cluster import showing_reports, waiting
+from cluster import removal, showing_reports, waiting
 from cluster.downtime import Ask, Downtime
 from cluster.question import Answer, Question
 from cluster.step import perform
@@ -60,6 +61,11 @@ def of_return(downtime: Downtime) -> None:
     perform(downtime, waiting.APPROVE_RETURN)
 
 
+def of_power_off(downtime: Downtime) -> None:
+    """See proof that the machine of a dead node is off, before what needs it: a person is asked if there is none."""
+    removal.ask_beforehand(downtime)
+
+
 def ask() -> Ask | None:
     """How this run can ask a person; None: not at all."""
     if deployment.id:
@@ -69,6 +75,8 @@ def ask() -> Ask | None:
 
 
 def _by_form(question: Question) -> Answer:
+    if TaskRunContext.get() is not None:
+        raise waiting.nobody_to_ask(question)  # a task cannot suspend a run
     # The key makes a run that is resumed, and goes through the flow from its top, find the answer to this question.
     key = f"{question.subject}-{question.digest}"
     text = showing_reports.question_markdown(question)

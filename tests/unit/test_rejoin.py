@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cluster import planners, procedures, rejoin
+from cluster.errors import Misused
 from cluster.node import Object
 from cluster.observation import Observation
 from cluster.options import RejoinOptions
 from cluster.plan import Plan
 from cluster.record import Change, Record, StepState
+from deployments.choices import Choices, ProcedureName, RoleChoice
 from tests.unit import planning_cases
 from tests.unit.planning_cases import NOW
 from tests.unit.pod_objects import pod
@@ -43,12 +47,26 @@ def not_ready(machine_id: str = MACHINE) -> Object:
 def under_way(*done: str, **more: Any) -> Record:
     given: dict[str, Any] = {
         "procedure": "rejoin",
-        "options": RejoinOptions().model_dump(mode="json"),
         "found": FORMER.found,
         "kept": KEPT,
         "gate": None,
     }
-    return planning_cases.record(done=done, **{**given, **more})
+    record = planning_cases.record(done=done, **{**given, **more})
+    return record.model_copy(update={"options": RejoinOptions().model_dump(mode="json")})
+
+
+def test_every_option_of_a_rejoin_can_be_chosen_and_no_other() -> None:
+    called = {"confirmed": "yes_rejoin"}
+    assert {called.get(name, name) for name in RejoinOptions.model_fields} <= set(Choices.__dataclass_fields__)
+    settings = planning_cases.settings()
+    for chosen in (Choices(yes_remove="gpu-1"), Choices(adopt_taint=True)):
+        with pytest.raises(Misused, match="is no option of 'rejoin'"):
+            chosen.options(settings, ProcedureName.rejoin)
+    with pytest.raises(Misused, match="--host is no option of 'planned'"):
+        Choices(host="10.0.0.1").options(settings)
+    chosen = Choices(host="10.0.0.1", role=RoleChoice.system, yes_rejoin="gpu-1")
+    wanted = RejoinOptions(host="10.0.0.1", role="system", confirmed="gpu-1")
+    assert chosen.options(settings, ProcedureName.rejoin) == wanted
 
 
 def test_steps_are_the_planners_in_order_and_each_is_known() -> None:
@@ -81,7 +99,6 @@ def test_a_new_machine_needs_a_role_and_its_name_typed() -> None:
     new = observation(joining(former=UNKNOWN))
     assert codes(made(new)) == ["no-role", "unconfirmed-machine"]
     assert codes(made(new, role="gpu-worker", confirmed="gpu-1")) == []
-    assert codes(made(new, role="emperor", confirmed="gpu-1")) == ["unknown-role"]
 
 
 def test_a_ready_node_of_the_name_is_not_joined_again() -> None:
@@ -98,10 +115,12 @@ def test_a_node_that_is_not_ready_is_deleted_only_if_it_is_this_very_machine() -
 
 
 def test_pods_that_nobody_told_to_end_are_not_ended_by_a_reset() -> None:
-    assert codes(made(observation(node=not_ready(), pods=(pod("notebook"),)))) == ["pods-on-node"]
-    ending = pod("notebook")
+    working, ending = pod("notebook"), pod("notebook")
     ending["metadata"]["deletionTimestamp"] = "2026-11-24T09:00:00Z"
-    assert codes(made(observation(node=not_ready(), pods=(ending,)))) == []
+    alive = joining(member())
+    assert codes(made(observation(alive, node=not_ready(), pods=(working,)))) == ["pods-on-node"]
+    assert codes(made(observation(alive, node=not_ready(), pods=(ending,)))) == []
+    assert codes(made(observation(node=not_ready(), pods=(working,)))) == [], "nothing runs on a machine that was reset"
 
 
 def test_versions_that_do_not_fit_block_before_anything_is_done() -> None:
