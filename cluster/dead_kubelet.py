@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from cluster import consent, outage, probing, reach
 from cluster import node as node_
 from cluster.downtime import Downtime
-from cluster.errors import Blocked
+from cluster.errors import Blocked, Misused
 from cluster.options import DeadKubelet, UnplannedOptions
 from cluster.power import wait_for_status
 from cluster.record import Approval, Record, approved, change_is, noted
@@ -33,7 +33,17 @@ def choice(record: Record, options: UnplannedOptions) -> DeadKubelet:
 
 
 def answer(downtime: Downtime, given: DeadKubelet, who: str) -> None:
-    """Write down what a person decided about the machine."""
+    """Write down what a person decided about the machine.
+
+    Raises:
+        Misused: nobody asks that in a downtime of another procedure.
+    """
+    if downtime.record.procedure != "unplanned":
+        raise Misused(
+            "nothing-to-decide",
+            f"The {downtime.record.procedure} downtime of {downtime.node} does not ask what to do with its kubelet",
+            f"'downtime status {downtime.node}' shows what it waits for.",
+        )
     approval = Approval(
         subject="dead-kubelet",
         digest=consent.digest_of([downtime.node]),

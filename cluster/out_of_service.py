@@ -68,6 +68,7 @@ def _require(downtime: Downtime) -> str:
     except (Waiting, Blocked) as error:
         if error.code not in ("still-on", "waiting-for-power-off"):
             raise
+        downtime.write(_without_proof)
         name, runs = downtime.node, outage.ssh_state(downtime) == "answers"
         offer = (
             f"'downtime decide {name} --dead-kubelet restart' (or shut-down) deals with the machine, which runs. "

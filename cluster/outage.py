@@ -104,7 +104,12 @@ def daemon_of(pod: Object) -> str:
 
 def ssh_state(downtime: Downtime) -> ssh_probe.State:
     """What is at the SSH port of the node's machine now."""
-    return ssh_probe.answers(reach.host(downtime), downtime.settings.hosts.connect_timeout).state
+    return ssh_probe.answers(reach.host(downtime), _patience(downtime.settings)).state
+
+
+def _patience(settings: Settings) -> float:
+    # The workloads of a dead node wait meanwhile.
+    return min(_PROBE_SECONDS, settings.hosts.connect_timeout)
 
 
 def _ready(api: Api) -> bool | None:
@@ -119,7 +124,7 @@ def _machine(settings: Settings, seen: Observation) -> tuple[ssh_probe.State, st
         where = locate(settings.hosts, seen.node_name, node_.address(seen.node or {}))
         power = controller(settings.power, reach.MASKER)
         status = "none" if power.status_kind == "none" else power.status(where).state
-        return ssh_probe.answers(where, settings.hosts.connect_timeout).state, status
+        return ssh_probe.answers(where, _patience(settings)).state, status
     except DowntimeError:
         return "unknown", "unknown"
 
@@ -137,7 +142,7 @@ def _others(api: Api, settings: Settings, apart: Iterable[str]) -> tuple[int, in
             continue
     if not hosts:
         return 0, 0
-    timeout = min(_PROBE_SECONDS, settings.hosts.connect_timeout)
+    timeout = _patience(settings)
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         states = list(pool.map(lambda host: ssh_probe.answers(host, timeout).state, hosts))
     return states.count("answers"), len(states)

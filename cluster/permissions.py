@@ -74,6 +74,7 @@ PERMISSIONS = (
         "coordination.k8s.io",
         "kube-node-lease",
     ),
+    Permission(("list",), ("volumeattachments",), "volumes that stay attached to a node that failed", "storage.k8s.io"),
     Permission(
         ("get", "list", "create", "update", "delete"), ("configmaps",), "records of downtimes", namespace=_BOOKKEEPING
     ),

@@ -45,6 +45,7 @@ SUBJECTS = {
     "tolerating": "pods that tolerate the drain",
     "return": "the return",
     "power-off": "the power",
+    "dead-kubelet": "the machine with a dead kubelet",
 }
 
 
@@ -134,8 +135,9 @@ def headline(report: Report) -> str:
     took = ""
     if report.opened is not None and report.updated is not None:
         took = f" after {duration((report.updated - report.opened).total_seconds())}"
+    back = "is removed for good" if report.procedure == "remove" else "is back in service"
     return {
-        "done": f"{report.node} is back in service{took}",
+        "done": f"{report.node} {back}{took}",
         "aborted": f"{what} of {report.node} was backed out of{took}",
         "waiting": f"{what} of {report.node} goes on when somebody lets it",
         "failed": f"{what} of {report.node} failed{took}",
