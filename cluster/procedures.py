@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cluster import planners, unplanned
 from cluster.errors import Blocked
-from cluster.options import Procedure, RemoveOptions, UnplannedOptions, parse
+from cluster.options import Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
 from cluster.record import DELETED, RESET, Record
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def steps_of(record: Record) -> tuple[str, ...]:
         return unplanned.steps_of(record, options)
     if record.aborted and isinstance(options, RemoveOptions):
         return _undo_removal(record)
+    if record.aborted and isinstance(options, RejoinOptions):
+        # Only before it joins: the machine stays outside, and what it was stays in the record.
+        return ("delete-token", "close")
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
@@ -56,11 +59,11 @@ def require_abortable(record: Record) -> None:
     """
     if record.procedure == "remove":
         _require_not_removed(record)
-    if record.procedure == "rejoin":
+    if record.procedure == "rejoin" and any(change.what == "joined" for change in record.changes):
         raise Blocked(
             "cannot-abort",
-            f"The {record.procedure} of {record.node} cannot be undone by this version",
-            f"'downtime status {record.node}' shows how far it is.",
+            f"The machine of {record.node} has joined, or its join was begun: that is not undone half-way",
+            f"'downtime resume {record.node}' goes on; afterwards 'downtime plan remove {record.node}' takes it out.",
         )
 
 

@@ -53,7 +53,7 @@ class Watched:
 
 @contextmanager
 def watched(hosts: HostsLab, node: str, label: str, folder: Path) -> Iterator[Watched]:
-    """Watch tokens, the node and the processes of its machine and of the control plane until the end of the ``with``."""
+    """Watch tokens, the node, and the processes of its machine and of the control plane."""
     seen, over = Watched(), threading.Event()
     listings = [_listing(hosts, one, seen, folder) for one in (node, "master-1")]
     threads = [

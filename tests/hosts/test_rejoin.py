@@ -1,4 +1,4 @@
-"""Rejoin of a real machine: removed for good, deleted by hand, cut off in the middle; and machines that are left alone."""
+"""Rejoin of a real machine: removed, deleted by hand, cut off in the middle; and machines that are left alone."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster import planners, procedures, rejoin
-from cluster.errors import Misused
+from cluster.errors import Blocked, Misused
 from cluster.node import Object
 from cluster.observation import Observation
 from cluster.options import RejoinOptions
@@ -160,6 +160,14 @@ def test_a_join_that_was_cut_in_the_middle_is_not_blocked_by_its_own_node() -> N
 def test_another_procedure_and_other_options_block() -> None:
     assert codes(made(record=planning_cases.record())) == ["in-downtime"]
     assert codes(made(record=under_way(), role="system")) == ["other-options"]
+
+
+def test_a_rejoin_is_backed_out_of_only_before_its_machine_joins() -> None:
+    before = under_way("prove-machine", changes=("machine-reset", "node-deleted"))
+    procedures.require_abortable(before)
+    assert procedures.steps_of(before.model_copy(update={"aborted": True})) == ("delete-token", "close")
+    with pytest.raises(Blocked, match="has joined"):
+        procedures.require_abortable(under_way("prove-machine", changes=("joined",)))
 
 
 def test_what_was_to_last_does_not_count_as_left_behind_when_it_is_over() -> None:
