@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lab.api import JSON, Api, ApiError
+from lab.engine import environment
 from lab.machines import inside
 from lab.patience import until
 
@@ -78,7 +80,8 @@ def _listing(hosts: HostsLab, node: str, seen: Watched, folder: Path) -> subproc
     seen.processes[node] = path
     words = ["podman", "exec", hosts.machine(node).container(hosts.lab), "timeout", "300", "sh", "-c", _PROCESSES]
     with path.open("wb") as output:
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(words, stdin=quiet, stdout=output, stderr=quiet, env={**os.environ, **environment()})
 
 
 def _repeat(over: threading.Event, look: Callable[[], None]) -> None:

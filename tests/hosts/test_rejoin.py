@@ -70,7 +70,14 @@ def cycle(hosts_lab: HostsLab, tmp_path_factory: pytest.TempPathFactory) -> Cycl
         ended = product.run("run", "rejoin", NODE, "--yes", "--reason", "repaired")
     other_boots = before, boots(hosts_lab, OTHER)
     record = the_record(api, NODE)
-    return Cycle(machine_id, removed, wrong, other_boots, ended, seen, record, hosts_lab.node(NODE), folder)
+    node = hosts_lab.node(NODE)
+    untaint(hosts_lab)
+    return Cycle(machine_id, removed, wrong, other_boots, ended, seen, record, node, folder)
+
+
+def untaint(hosts: HostsLab) -> None:
+    """Take the administrator's taint off: to other tests a node with a taint is not in service."""
+    hosts.api.patch(f"/api/v1/nodes/{NODE}", {"spec": {"taints": None}})
 
 
 @pytest.fixture
@@ -80,6 +87,7 @@ def left_as_it_was(hosts_lab: HostsLab) -> Iterator[None]:
     hosts_lab.power(NODE, "on")
     until(lambda: hosts_lab.api.find(f"/api/v1/nodes/{NODE}"), seconds=BACK_SECONDS, what=f"there is no {NODE}")
     hosts_lab.api.patch(f"/api/v1/nodes/{NODE}", {"metadata": {"labels": {ROLE: "true"}}})
+    untaint(hosts_lab)
     until(lambda: at_rest(hosts_lab, NODE), seconds=BACK_SECONDS, what=f"{NODE} is not in service")
 
 
