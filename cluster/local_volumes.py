@@ -27,7 +27,9 @@ class LocalVolume(BaseModel):
     owner: str = Field(default="", description="Who uses it, as far as a pod on the node tells.")
 
 
-def of(volumes: Iterable[Object], node: Object, others: Sequence[Object], users: Mapping[str, str]) -> list[LocalVolume]:
+def of(
+    volumes: Iterable[Object], node: Object, others: Sequence[Object], users: Mapping[str, str]
+) -> list[LocalVolume]:
     """The volumes that this node alone can reach, by name.
 
     Args:
