@@ -131,7 +131,7 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
     """
     crossing.require_confirmed(start.node, start.options)
     with _locked(api, settings, start.node) as lock:
-        record = _begin(api, start, Records(api).open_of(start.node), lock)
+        record = _begin(api, settings, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
 
 
@@ -239,16 +239,16 @@ def _epoch_on_node(api: Api, name: str) -> int:
     return mark.epoch if mark is not None else 0
 
 
-def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+def _begin(api: Api, settings: Settings, start: Start, present: Record | None, lock: Lock) -> Record:
     if present is not None and crossing.may_take_over(present, start.procedure):
-        return _cross(api, present, start, lock)
+        return _cross(api, settings, present, start, lock)
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
     _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
-    judge = limits.judge_of(api, start.node) if start.procedure != "rejoin" else _no_objection
+    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
     _announce(api, new)
@@ -259,8 +259,9 @@ def _no_objection(_: frozenset[str]) -> list[Finding]:
     return []
 
 
-def _cross(api: Api, present: Record, start: Start, lock: Lock) -> Record:
-    admission.admit(api, start.node, present.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
+    judge = limits.judge_of(api, start.node, settings.limits)
+    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
     new = Records(api).update(
         start.node,
         lock.epoch,
