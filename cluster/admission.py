@@ -107,8 +107,8 @@ def dismiss(api: Api, node: str, record: str) -> None:
 
 
 def down(api: Api) -> frozenset[str]:
-    """The nodes that are down by decision."""
-    return frozenset(_parse(api.get(_PATH)).down)
+    """The nodes that are down by decision; without those whose start died before there was a record."""
+    return frozenset(_pruned(api, _parse(api.get(_PATH)), "").down)
 
 
 def _pruned(api: Api, fleet: Fleet, asking: str) -> Fleet:

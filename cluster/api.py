@@ -43,9 +43,9 @@ class Api:
         """The address of the API server, for messages."""
         return str(self._client.configuration.host)
 
-    def with_patience(self, patience: float) -> Api:
-        """The same session, with another patience."""
-        return Api(self._client, self.timeout, patience)
+    def with_patience(self, patience: float, timeout: float | None = None) -> Api:
+        """The same session, with another patience, and at most this timeout."""
+        return Api(self._client, self.timeout if timeout is None else min(self.timeout, timeout), patience)
 
     def get(self, path: str) -> Object | None:
         """The object at ``path``; None when there is none."""

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from cluster.config_paths import AnchoredPath, anchored
 from cluster.errors import Misused
 from cluster.hosts import split_address
+from cluster.max_unavailable import Limits
 from cluster.names import node_name
 from cluster.secret_refs import HOW, SecretRef
 
@@ -202,8 +203,8 @@ class RemovalSettings(Section):
     """For how long a Node that was deleted is seen to stay away."""
 
 
-class LimitsSettings(Section):
-    """``[limits]``: how many nodes may be in downtime at once."""
+class LimitsSettings(Limits):
+    """``[limits]``: how many nodes may be down at once, of the cluster, of a kind, of a node pool."""
 
 
 class NotifySettings(Section):

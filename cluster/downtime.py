@@ -21,6 +21,7 @@ from cluster import (
     events,
     formerly,
     limits,
+    names,
     nodes,
     outage,
     ownership,
@@ -37,7 +38,7 @@ from cluster.lock import Lock
 from cluster.options import Options, Procedure, parse
 from cluster.plan import Finding
 from cluster.question import Answer, Question
-from cluster.record import Found, Record, StepState, aborting, noted
+from cluster.record import Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
 
 Say = Callable[[str, str], None]
@@ -73,7 +74,7 @@ class Downtime:
     @property
     def steps(self) -> tuple[str, ...]:
         """The names of the steps, in order, as far as is known now: an abort may find that nothing was shut down."""
-        return procedures.steps_of(self.record)
+        return procedures.steps_of(self.record) if self.record.open else ()
 
     @property
     def options(self) -> Options:
@@ -130,7 +131,7 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
     """
     crossing.require_confirmed(start.node, start.options)
     with _locked(api, settings, start.node) as lock:
-        record = _begin(api, start, Records(api).open_of(start.node), lock)
+        record = _begin(api, settings, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
 
 
@@ -148,15 +149,23 @@ def go_on(
     """
     with _locked(api, settings, name) as lock:
         record = _continue(api, name, Records(api).open_of(name), lock, abort)
-        yield _marked(Downtime(api, settings, name, lock, record, say, ask))
+        downtime = Downtime(api, settings, name, lock, record, say, ask)
+        if record.aborted and _gone(api, name):
+            _close_without_node(downtime)
+            yield downtime
+        else:
+            yield _marked(downtime)
 
 
 @contextmanager
 def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
+    names.node_name(name)
     require_cluster(api, settings)
     lock = Lock(api, name, settings.cluster.lock_seconds)
-    lock.acquire(above=_epoch(Records(api).read(name)))
+    above = max(_epoch(Records(api).read(name)), _epoch_on_node(api, name))
     try:
+        # Inside: a signal that comes just after it was taken must not leave it to run out.
+        lock.acquire(above)
         yield lock
     finally:
         lock.release()
@@ -166,10 +175,34 @@ def _marked(downtime: Downtime) -> Downtime:
     # The new epoch on the Node itself: the update of a holder that was overtaken now meets another version.
     record, epoch = downtime.record, downtime.lock.epoch
     # A node that is removed, or not joined yet, carries nothing.
-    absent = record.procedure in ("remove", "rejoin") and downtime.find_node() is None
-    if not record.done("close") and not absent:
+    gone = _gone(downtime.api, downtime.node)
+    if gone and record.procedure not in ("remove", "rejoin"):
+        raise Blocked(
+            "node-gone",
+            f"The Node {downtime.node} was deleted while it was in downtime. Nothing was changed by this command",
+            f"If it comes back by itself, 'downtime resume {downtime.node}' goes on then; "
+            f"'downtime abort {downtime.node}' closes its record.",
+        )
+    if not record.done("close") and not gone:
         downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
     return downtime
+
+
+def _gone(api: Api, name: str) -> bool:
+    return api.get(f"{nodes.NODES}/{name}") is None
+
+
+def _close_without_node(downtime: Downtime) -> None:
+    """The end of an abort when there is no Node any more: what was set on it went with it. The machine is let be."""
+
+    def closed(old: Record) -> Record:
+        new = step_is(old, "close", "done", "the Node was deleted: there is nothing on it to undo")
+        for what in [one.what for one in old.changes if one.what in ("cordon", "taint") and one.state != "undone"]:
+            new = change_is(new, what, "", "undone")
+        return in_phase(new, "closed")
+
+    admission.dismiss(downtime.api, downtime.node, downtime.record.id)
+    downtime.write(closed)
 
 
 def require_cluster(api: Api, settings: Settings) -> str:
@@ -199,15 +232,23 @@ def _epoch(record: Record | None) -> int:
     return record.epoch if record is not None else 0
 
 
-def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+def _epoch_on_node(api: Api, name: str) -> int:
+    # The mark outlives a namespace that was deleted, or a backup of the cluster that was restored.
+    found = api.get(f"{nodes.NODES}/{name}")
+    mark = ownership.read(found) if found is not None else None
+    return mark.epoch if mark is not None else 0
+
+
+def _begin(api: Api, settings: Settings, start: Start, present: Record | None, lock: Lock) -> Record:
     if present is not None and crossing.may_take_over(present, start.procedure):
-        return _cross(api, present, start, lock)
+        return _cross(api, settings, present, start, lock)
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
+    _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
-    judge = limits.judge_of(api, start.node) if start.procedure != "rejoin" else _no_objection
+    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
     _announce(api, new)
@@ -218,8 +259,9 @@ def _no_objection(_: frozenset[str]) -> list[Finding]:
     return []
 
 
-def _cross(api: Api, present: Record, start: Start, lock: Lock) -> Record:
-    admission.admit(api, start.node, present.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
+    judge = limits.judge_of(api, start.node, settings.limits)
+    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
     new = Records(api).update(
         start.node,
         lock.epoch,
@@ -254,6 +296,21 @@ def not_in_downtime(name: str) -> Blocked:
         f"{name} is not in downtime: there is nothing to go on with. Nothing was changed.",
         f"'downtime status {name}' shows its last downtimes; 'downtime plan planned {name}' plans a new one.",
     )
+
+
+def _require_first(api: Api, start: Start) -> None:
+    # A suspended run goes through the flow from its top when somebody answers it at last. Its downtime may have been
+    # brought to an end by others meanwhile, and its old answers would consent to a new one.
+    if not start.flow_run:
+        return
+    over = next((one for one in Records(api).closed_of(start.node) if one.flow_run == start.flow_run), None)
+    if over is not None:
+        raise Blocked(
+            "run-is-over",
+            f"The downtime of {start.node} that this run opened was closed at {over.updated:%Y-%m-%d %H:%M} UTC. "
+            "Nothing was changed",
+            "If the node shall go down once more, start a new run.",
+        )
 
 
 def _require_same(present: Record, start: Start) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import pods
+from cluster import pods, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Failed
-from cluster.node import time_of
+from cluster.errors import Blocked, Failed
+from cluster.node import drained_by_taint, time_of
 from cluster.step import Seen, Step
 from cluster.watching import until
 
@@ -41,12 +41,13 @@ def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
 
 
 def _gone(downtime: Downtime) -> Seen | None:
-    if downtime.record.procedure == "remove" and remaining(of_node(downtime)):
+    found = of_node(downtime)
+    if downtime.record.procedure == "remove" and remaining(found):
         # Imported here: a removal is about more than pods, and builds on this module.
         from cluster import removal
 
         return removal.dead_pods(downtime)
-    return None if remaining(of_node(downtime)) else _proof(of_node(downtime))
+    return None if remaining(found) else _with_whereabouts(downtime, _proof(found))
 
 
 def _see_gone(downtime: Downtime) -> Seen:
@@ -65,7 +66,34 @@ def _see_gone(downtime: Downtime) -> Seen:
     seen = until(downtime.api, PODS, judge, seconds, fields=f"spec.nodeName={downtime.node}")
     if seen is None:
         raise _still_there(downtime, seconds)
-    return seen
+    return _with_whereabouts(downtime, seen)
+
+
+def require_still_drained(downtime: Downtime) -> None:
+    """Be sure, right before the machine goes down, that the node is what was drained. Hours may have passed since.
+
+    Raises:
+        Blocked: the taint does not stand any more, or the Node is another one.
+        Failed: pods came that do not go.
+    """
+    name = downtime.node
+    found = downtime.see_node()
+    if found["metadata"]["uid"] != downtime.record.node_uid:
+        raise Blocked(
+            "node-recreated",
+            f"The Node {name} was deleted and made anew since it was drained: what runs on it now was not asked about. "
+            "The machine was not shut down",
+            f"'downtime abort {name}' closes this downtime; then start again.",
+        )
+    if not drained_by_taint(found):
+        raise Blocked(
+            "taint-changed",
+            f"Somebody took the taint runai=drain:NoExecute off {name} since it was drained: work may have come back. "
+            "The machine was not shut down",
+            f"'downtime abort {name}' backs out. To go on nevertheless, set it again ('kubectl taint nodes {name} "
+            f"runai=drain:NoExecute', which evicts what is there), then 'downtime resume {name}'.",
+        )
+    _see_gone(downtime)
 
 
 SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained")
@@ -74,6 +102,17 @@ SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained"
 def _proof(found: list[Object]) -> Seen:
     stay = [pods.full_name(pod) for pod in found if not pods.must_go(pod)]
     return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever)")
+
+
+def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
+    """Report where each workload went, once, while it is news: hours later they may be anywhere."""
+    record = downtime.record
+    if record.workloads and not record.went:
+        went = whereabouts.of(downtime.api, downtime.node, record.workloads)
+        downtime.write(lambda old: old.model_copy(update={"went": went}))
+        for one in went:
+            downtime.say("see-gone", f"{one.namespace}/{one.workload} ({one.owner}): {one.now}, {one.detail}")
+    return seen
 
 
 def _still_there(downtime: Downtime, seconds: float) -> Failed:

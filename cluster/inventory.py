@@ -23,6 +23,7 @@ class NodeSummary(BaseModel):
     ready: bool = True
     unschedulable: bool = False
     drained_by_taint: bool = False
+    pool: str = ""
 
     @property
     def can_take_over(self) -> bool:
@@ -39,6 +40,7 @@ def summary(node: Object) -> NodeSummary:
         ready=node_.ready(node),
         unschedulable=node_.unschedulable(node),
         drained_by_taint=node_.drained_by_taint(node),
+        pool=node_.pool(node),
     )
 
 

@@ -37,9 +37,10 @@ class Lock:
     """
 
     def __init__(self, api: Api, node: str, seconds: int) -> None:
-        # Acquiring may wait for a server that restarts; renewing is tried again by the thread, in time, or not at all.
+        # Acquiring may wait for a server that restarts; renewing is tried again by the thread.
         self._patient = api
-        self._api = api.with_patience(0)
+        # A request that hangs must leave time for another one.
+        self._api = api.with_patience(0, timeout=seconds / 6)
         self._node = node
         self._normal = seconds
         self._seconds = seconds
@@ -63,7 +64,8 @@ class Lock:
         ensure_namespace(self._patient)
         while True:
             lease = self._patient.get(self._path)
-            if lease is not None and _holder(lease):
+            # Our own: it was written, and the answer was lost.
+            if lease is not None and _holder(lease) not in ("", self.holder):
                 self._see_still(lease)
             if self._take(lease, above):
                 break
@@ -76,7 +78,7 @@ class Lock:
         Raises:
             LockLost: it is not, or nobody can say: the lease ran out on this process's own clock.
         """
-        if self._lost or time.monotonic() >= self._expires:
+        if self._lost or _now() >= self._expires:
             raise self._loss(self._lost or "the lease ran out before it could be renewed")
 
     def _loss(self, why: str) -> LockLost:
@@ -97,7 +99,7 @@ class Lock:
         try:
             self._renew()
             self.check()
-            if time.monotonic() + seconds > self._expires:
+            if _now() + seconds > self._expires:
                 # The renewal failed, and what is left of the old lease is shorter than the command may take.
                 raise self._loss("it could not be renewed for a command that takes longer than it lasts")
             yield
@@ -153,7 +155,7 @@ class Lock:
         )
 
     def _take(self, lease: Object | None, above: int) -> bool:
-        started = time.monotonic()
+        started = _now()
         try:
             if lease is None:
                 self.epoch = above + 1
@@ -196,11 +198,10 @@ class Lock:
         with self._guard:
             if self._stop.is_set() or self._lost:
                 return
-            started = time.monotonic()
-            if started >= self._expires:
-                # Someone may have seen it stand still for its whole duration: it must not come to life again.
-                self._lost = "the lease ran out before it could be renewed"
-                return
+            # Also when it ran out, as it does while an API server restarts. Whoever saw it stand still for its whole
+            # duration takes over what he saw: one of his write and this one meets a conflict, and stops. Until it is
+            # renewed, check() lets nothing be done.
+            started = _now()
             try:
                 lease = self._api.get(self._path)
                 if lease is None or not self._ours(lease):
@@ -211,7 +212,13 @@ class Lock:
                 self._api.replace(self._path, lease)
                 self._expires = started + self._seconds
             except DowntimeError:
-                return  # until it expires there is time for another try
+                return  # tried again, until somebody else is seen to hold it
+
+
+def _now() -> float:
+    # time.monotonic() stands still while a Linux machine sleeps, and a lease would outlive a night in a closed laptop.
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def _holder(lease: Object) -> str:

@@ -7,7 +7,9 @@ with: a node that went down is still Ready for a while, and again just after it 
 
 from __future__ import annotations
 
-from cluster import admission, limits, node, nodes, planning, reach
+import time
+
+from cluster import admission, eviction, limits, node, nodes, planning, reach
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
@@ -19,27 +21,43 @@ from cluster.watching import until
 _OFF_TIMEOUT = 30.0
 # Two renewals seen with our own eyes: one could have been on its way when the machine went down.
 _RENEWALS = 2
-
-
-def shut_down_boot(downtime: Downtime) -> str:
-    """The boot id that the machine was (or was to be) shut down with; empty: it was not."""
-    return next((one.value for one in downtime.record.changes if one.what == "shutdown"), "")
+# A machine that goes down refuses connections for a moment before it is silent.
+_SETTLING = 10.0
 
 
 def _needs_no_shutdown(downtime: Downtime) -> Seen | None:
-    host = reach.host(downtime)
-    status = reach.power(downtime).status(host)
-    sent = shut_down_boot(downtime)
-    if status.state == "off":
-        made = Made("shutdown", sent, "made") if sent else None
+    sent = downtime.record.shut_down_boot
+    if _controller_says_off(downtime):
+        # Whoever switched it off: it is back with another boot than this one only.
+        boot = sent or node.boot_id(downtime.see_node())
+        made = Made("shutdown", boot, "made") if boot else None
         return Seen("the power controller says that it is off already", made)
-    if not sent:
-        return None
-    if not reach.answers(downtime):
+    # It is not known whether the shutdown that was intended was sent. A machine that goes on answering is told again,
+    # even with another boot: that one may have come by itself, and somebody will be told that the machine is off.
+    if sent and reach.see_silent(downtime, _SETTLING):
         return Seen("it was told to shut down, and does not answer any more", Made("shutdown", sent, "made"))
-    if _rebooted(downtime, sent):
-        return Seen("it was shut down, and runs another boot now", Made("shutdown", sent, "made"))
     return None
+
+
+def _controller_says_off(downtime: Downtime) -> bool:
+    """Whether the power controller says off. That is believed only of a machine that does not answer.
+
+    Raises:
+        Blocked: an SSH server answers where the machine is reached: one of the two is another machine's.
+    """
+    where = reach.host(downtime)
+    if reach.power(downtime).status(where).state != "off":
+        return False
+    # A machine that is off is silent, and that is waited for each time: a server that is there greets soon.
+    if reach.answers(downtime, at_most=2) and not reach.see_silent(downtime, _SETTLING):
+        raise Blocked(
+            "power-mismatch",
+            f"The power controller says that {downtime.node} is off, but an SSH server answers at {where.address}: "
+            "one of the two is another machine's. Nobody should work on the machine",
+            "Look at the machine; correct the power controller or the address in the configuration; then "
+            f"'downtime resume {downtime.node}'.",
+        )
+    return True
 
 
 def _rebooted(downtime: Downtime, sent: str) -> bool:
@@ -50,18 +68,34 @@ def _rebooted(downtime: Downtime, sent: str) -> bool:
 
 
 def _shut_down(downtime: Downtime) -> None:
-    admission.check_again(downtime.api, downtime.node, limits.judge_of(downtime.api, downtime.node))
+    admission.check_again(
+        downtime.api, downtime.node, limits.judge_of(downtime.api, downtime.node, downtime.settings.limits)
+    )
     _, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]
         raise Blocked(first.code, first.message, first.remedy)
+    eviction.require_still_drained(downtime)
     boot = require_identity(downtime)
+    perhaps_sent = bool(downtime.record.shut_down_boot)
     downtime.write(lambda old: change_is(old, "shutdown", boot, "intended"))
+    try:
+        _tell_to_shut_down(downtime, boot)
+    except Blocked:
+        # Refused before anything was sent, whatever the reason: an abort has no shutdown to wait for.
+        if not perhaps_sent:
+            downtime.write(lambda old: change_is(old, "shutdown", boot, "undone"))
+        raise
+
+
+def _tell_to_shut_down(downtime: Downtime, boot: str) -> None:
     if reach.power(downtime).off_kind == "command":
+        where = reach.host(downtime)
         with downtime.lock.for_at_least(downtime.settings.power.command.timeout):
-            reach.power(downtime).off_command(reach.host(downtime))
+            reach.power(downtime).off_command(where)
         return
-    with downtime.lock.for_at_least(_OFF_TIMEOUT * 2), reach.ssh(downtime) as ssh:
+    # Connected first: what the lease must outlast is the command alone.
+    with reach.ssh(downtime) as ssh, downtime.lock.for_at_least(_OFF_TIMEOUT * 2):
         ssh.power_off(boot, _OFF_TIMEOUT)
 
 
@@ -85,30 +119,46 @@ def require_identity(downtime: Downtime) -> str:
 
 
 def _shutdown_sent(downtime: Downtime) -> Seen:
-    return Seen("the machine accepted the shutdown", Made("shutdown", shut_down_boot(downtime), "made"))
+    return Seen("the machine accepted the shutdown", Made("shutdown", downtime.record.shut_down_boot, "made"))
 
 
 SHUT_DOWN = Step("shut-down", _needs_no_shutdown, _shutdown_sent, _shut_down, during="stopping")
 
 
 def _is_off(downtime: Downtime) -> Seen | None:
-    status = reach.power(downtime).status(reach.host(downtime))
-    if status.state == "off":
+    if _controller_says_off(downtime):
         return Seen("the power controller says off")
-    sent = shut_down_boot(downtime)
+    sent = downtime.record.shut_down_boot
     if sent and node.boot_id(downtime.see_node()) not in ("", sent):
         return Seen("it was off: the node reports another boot since")
     return None
 
 
 def _see_off(downtime: Downtime) -> Seen:
+    try:
+        return _await_off(downtime)
+    except Failed as error:
+        sent = downtime.record.shut_down_boot
+        if error.code != "still-on" or not downtime.record.aborted or not _never_went_down(downtime, sent):
+            raise
+        return Seen(f"it never went down, and runs boot {sent} still", Made("shutdown", sent, "undone"))
+
+
+def _never_went_down(downtime: Downtime, sent: str) -> bool:
+    """Whether the machine is in full service with the boot that it was to be shut down with: nothing came of it."""
+    found = downtime.see_node()
+    if not sent or node.boot_id(found) != sent or not node.ready(found) or not reach.answers(downtime):
+        return False
+    renewed = lease_renewals(downtime, max(60.0, 3 * lease_seconds(downtime)))
+    return renewed >= _RENEWALS and not _rebooted(downtime, sent)
+
+
+def _await_off(downtime: Downtime) -> Seen:
     seconds = downtime.settings.drain.off_minutes * 60
     power = reach.power(downtime)
     if power.status_kind == "none":
         return _presume_off(downtime, seconds)
     status = wait_for_status(power, reach.host(downtime), "off", seconds)
-    if status.state == "off":
-        return Seen("the power controller says off")
     seen = _is_off(downtime)
     if seen is not None:
         return seen
@@ -117,14 +167,18 @@ def _see_off(downtime: Downtime) -> Seen:
 
 def _presume_off(downtime: Downtime, seconds: float) -> Seen:
     """Without a power controller: SSH is silent, and the lease stood still for its whole duration. Proof of nothing."""
-    if not reach.see_silent(downtime, seconds):
-        raise _still_on(downtime, seconds, "SSH still answers")
+    end = time.monotonic() + seconds
     duration = lease_seconds(downtime)
-    if not lease_stands_still(downtime, duration):
-        raise _still_on(downtime, seconds, "its kubelet still renews the node's lease")
-    if not reach.see_silent(downtime, 30):
-        raise _still_on(downtime, seconds, "SSH answers again")
-    return Seen(f"presumed off: SSH is silent, and the lease was not renewed for {duration:.0f} s")
+    while True:
+        if not reach.see_silent(downtime, max(0.0, end - time.monotonic())):
+            raise _still_on(downtime, seconds, "SSH still answers")
+        # SSH ends early in a shutdown; the kubelet goes on until the pods that stay have ended.
+        still = lease_stands_still(downtime, duration)
+        if still and reach.see_silent(downtime, 0):
+            return Seen(f"presumed off: SSH is silent, and the lease was not renewed for {duration:.0f} s")
+        if time.monotonic() >= end:
+            why = "SSH answers again" if still else "the node's lease is renewed, or there is none"
+            raise _still_on(downtime, seconds, why)
 
 
 SEE_OFF = Step("see-off", _is_off, _see_off, during="stopping", after="off")
@@ -141,7 +195,7 @@ def _still_on(downtime: Downtime, seconds: float, why: str) -> Failed:
 def _is_on(downtime: Downtime) -> Seen | None:
     if reach.power(downtime).status(reach.host(downtime)).state == "on":
         return Seen("the power controller says on")
-    sent = shut_down_boot(downtime)
+    sent = downtime.record.shut_down_boot
     if sent and reach.answers(downtime) and _rebooted(downtime, sent):
         return Seen("it answers, with another boot")
     return None
@@ -178,7 +232,7 @@ def _never_seen_back(_: Downtime) -> Seen | None:
 
 def _see_back(downtime: Downtime) -> Seen:
     seconds = downtime.settings.drain.back_minutes * 60
-    sent = shut_down_boot(downtime)
+    sent = downtime.record.shut_down_boot
     last: dict[str, Object] = {}
 
     def judge(now: dict[str, Object]) -> str | None:
@@ -241,7 +295,7 @@ def lease_renewals(downtime: Downtime, seconds: float) -> int:
 
 
 def lease_stands_still(downtime: Downtime, seconds: float) -> bool:
-    """Whether no renewal comes in for so long."""
+    """Whether there is a lease, and no renewal of it comes in for so long."""
     first: list[str] = []
 
     def judge(now: dict[str, Object]) -> bool | None:
@@ -249,7 +303,8 @@ def lease_stands_still(downtime: Downtime, seconds: float) -> bool:
         renewed = str((lease or {}).get("spec", {}).get("renewTime") or "")
         if not first:
             first.append(renewed)
-        return True if renewed != first[0] else None
+        # Without a lease there is nothing that could stand still.
+        return True if not renewed or renewed != first[0] else None
 
     moved = until(downtime.api, nodes.LEASES, judge, seconds, fields=f"metadata.name={downtime.node}")
     return moved is None

@@ -42,6 +42,12 @@ def kind(node: Object) -> NodeKind:
     return "gpu-worker" if GPU_ROLE in its or gpus(node) else "cpu-worker"
 
 
+def pool(node: Object) -> str:
+    """The name of its Run:ai node pool, as Run:ai labels it; empty when it has none."""
+    labels: dict[str, str] = node["metadata"].get("labels") or {}
+    return labels.get("runai/node-pool", "")
+
+
 def taints(node: Object) -> list[Taint]:
     """All its taints."""
     return list(node.get("spec", {}).get("taints") or ())

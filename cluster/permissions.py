@@ -55,6 +55,8 @@ PERMISSIONS = (
     Permission(
         ("update",), ("nodes",), "cordon and drain taint, and in the same update that they are this product's own"
     ),
+    Permission(("delete",), ("nodes",), "removing a node for good"),
+    Permission(("list",), ("persistentvolumes",), "which data lies on a node that is to be removed"),
     Permission(("list", "watch"), ("pods",), "what runs on a node, when it is gone, and where it went"),
     Permission(("get",), ("namespaces",), "which cluster it is (uid of kube-system), and whether it is self-hosted"),
     Permission(("list",), ("poddisruptionbudgets",), "budgets that the drain would violate", "policy"),

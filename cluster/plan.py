@@ -57,6 +57,17 @@ class Workload(_Model):
         return f"{self.namespace}/{self.controller or f'Pod/{self.name}'}"
 
 
+class Whereabouts(_Model):
+    """Where a workload of a drained node went: reported, never a condition."""
+
+    workload: str
+    namespace: str
+    owner: str = ""
+    kind: str
+    now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
+    detail: str = Field(default="", description="On which node, or the scheduler's reason.")
+
+
 class Plan(_Model):
     """The plan of one procedure for one node: steps that are left, what blocks, what to know."""
 

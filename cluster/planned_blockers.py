@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import consent, disruption, service, system_nodes
+from cluster import capacity, consent, disruption, service, system_nodes
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.plan import Finding
@@ -22,7 +22,9 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += [*_readiness(case), *recovery(case)]
     if case.before_taint or case.before_shutdown:
-        found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
+        seen = case.observation
+        found += system_nodes.objections(seen.nodes, case.name, seen.down)
+        found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
     if case.before_taint:
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:

@@ -53,7 +53,7 @@ class Case:
     @cached_property
     def before_shutdown(self) -> bool:
         """Whether the machine is to be shut down, and was not told so yet. Afterwards there is only the way back."""
-        told = self.record is not None and any(change.what == "shutdown" for change in self.record.changes)
+        told = self.record is not None and bool(self.record.shut_down_boot)
         return "shut-down" in self.left and not told
 
     @cached_property

@@ -32,7 +32,9 @@ def steps_of(record: Record) -> tuple[str, ...]:
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
     names = planners.step_names(options)
     if record.aborted:
-        return names[names.index("see-off") :]
+        # Who backs out wants the machine back: only one who must switch it on by hand is still waited for.
+        unneeded = "approve-return" if "power-on" in names else ""
+        return tuple(name for name in names[names.index("see-off") :] if name != unneeded)
     return names
 
 
@@ -48,7 +50,7 @@ def left(record: Record) -> tuple[str, ...]:
 
 
 def _machine_touched(record: Record) -> bool:
-    return any(change.what == "shutdown" for change in record.changes)
+    return bool(record.shut_down_boot)
 
 
 def require_abortable(record: Record) -> None:

@@ -49,9 +49,10 @@ def boot_id(downtime: Downtime) -> str:
         return open_session.boot_id()
 
 
-def answers(downtime: Downtime) -> bool:
-    """Whether an SSH server greets at the machine's address."""
-    return ssh_probe.answers(host(downtime), downtime.settings.hosts.connect_timeout).state == "answers"
+def answers(downtime: Downtime, at_most: float = 60) -> bool:
+    """Whether an SSH server greets at the machine's address, within ``connect_timeout`` and so many seconds."""
+    timeout = min(at_most, downtime.settings.hosts.connect_timeout)
+    return ssh_probe.answers(host(downtime), timeout).state == "answers"
 
 
 def see_silent(downtime: Downtime, seconds: float) -> bool:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cluster.errors import Blocked
 from cluster.gate import Verdict
 from cluster.options import Procedure
-from cluster.plan import Workload
+from cluster.plan import Whereabouts, Workload
 from cluster.restoration import Kept
 
 SCHEMA = 1
@@ -109,6 +109,7 @@ class Record(_Model):
     changes: tuple[Change, ...] = ()
     steps: dict[str, StepState] = {}
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
+    went: tuple[Whereabouts, ...] = Field(default=(), description="Where the workloads went, just after the drain.")
     timeline: tuple[Moment, ...] = ()
     course: Course = Field(default="", description="Of an unplanned recovery: whether the node came back by itself.")
     gone_boot: str = Field(default="", description="The boot that was proven to have ended: it is back with another.")
@@ -124,10 +125,22 @@ class Record(_Model):
         """Whether the node is in downtime."""
         return self.phase != "closed"
 
+    @property
+    def shut_down_boot(self) -> str:
+        """The boot id that the machine was, or was to be, shut down with; empty: it was not, or it is up again."""
+        return next((one.value for one in self.changes if one.what == "shutdown" and one.state != "undone"), "")
+
     def standing(self) -> tuple[str, ...]:
-        """What this product changed and did not undo; of a closed downtime without what was to last."""
+        """What this product changed and did not undo; of a closed downtime without what was to last.
+
+        What it was about to change, and perhaps did, is marked so.
+        """
         last = {change.what: change for change in self.changes if self.open or change.what not in LASTING}
-        return tuple(f"{change.what} {change.value}".strip() for change in last.values() if change.state != "undone")
+        return tuple(
+            f"{change.what} {change.value}".strip() + (" (intended)" if change.state == "intended" else "")
+            for change in last.values()
+            if change.state != "undone"
+        )
 
 
 def step_is(record: Record, step: str, state: Literal["intended", "asked", "done"], proof: str = "") -> Record:

@@ -241,11 +241,16 @@ def _send_away(downtime: Downtime) -> None:
     if not machine or node.machine_id(found) != machine:
         raise _came_back(downtime, "it is another machine's, or does not tell")
     downtime.say("see-away", "it came back: its machine is reset, and the Node deleted again")
-    with reach.ssh(downtime) as ssh:
-        if _is_reset(downtime.record):
-            _require_still_out(downtime, ssh)
-        else:
-            reset_machine(downtime, ssh)
+    try:
+        with reach.ssh(downtime) as ssh:
+            if _is_reset(downtime.record):
+                _require_still_out(downtime, ssh)
+            else:
+                reset_machine(downtime, ssh)
+    except Blocked as error:
+        raise _came_back(
+            downtime, f"its kubelet registered it, and its machine cannot be reset: {error.message}"
+        ) from None
     delete_node(downtime, pod_.uid(found))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.options import Procedure
-from cluster.plan import Plan
+from cluster.plan import Plan, Whereabouts
 from cluster.record import Approval, Moment, Phase, Record, StepState
 from cluster.verdict import Verdict
 
@@ -17,17 +17,6 @@ Outcome = Literal["planned", "done", "aborted", "waiting", "blocked", "failed"]
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Whereabouts(_Model):
-    """Where a workload went."""
-
-    workload: str
-    namespace: str
-    owner: str = ""
-    kind: str
-    now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
-    detail: str = Field(default="", description="On which node, or the scheduler's reason.")
 
 
 class Report(_Model):
@@ -42,7 +31,8 @@ class Report(_Model):
     opened: datetime | None = None
     updated: datetime | None = None
     steps: dict[str, StepState] = {}
-    workloads: tuple[Whereabouts, ...] = ()
+    went: tuple[Whereabouts, ...] = Field(default=(), description="Where the workloads went when the node was drained.")
+    workloads: tuple[Whereabouts, ...] = Field(default=(), description="Where they are now.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
@@ -71,6 +61,7 @@ def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: 
         opened=record.opened,
         updated=record.updated,
         steps=record.steps,
+        went=record.went,
         workloads=workloads,
         gate=record.gate,
         approvals=record.approvals,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cluster.plan import Finding, Plan, Workload
+from cluster.plan import Finding, Plan, Whereabouts, Workload
 from cluster.question import Question
-from cluster.report import Report, Whereabouts
+from cluster.report import Report
 from cluster.showing import shown
 from cluster.showing_time import clock, duration, moment
 from cluster.verdict import Verdict
@@ -116,9 +116,8 @@ def report_markdown(report: Report) -> str:
     parts = [f"# {escaped(headline(report))}"]
     if report.reason:
         parts.append(f"Reason: {escaped(report.reason, 500)}")
-    if report.workloads:
-        rows = [[where_title(one), one.owner or "not known", one.kind, where_now(one)] for one in report.workloads]
-        parts += ["## What ran on the node", _table(["workload", "owner", "kind", "now"], rows)]
+    if report.went or report.workloads:
+        parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
     if report.standing:
         parts += ["## Still standing", "\n".join(f"- {escaped(one)}" for one in report.standing)]
     if report.steps:
@@ -163,13 +162,22 @@ def decisions(report: Report) -> list[str]:
     ]
 
 
-def where_title(one: Whereabouts) -> str:
-    """The workload's namespace and name."""
-    return f"{one.namespace}/{one.workload}"
+WHERE_COLUMNS = ("workload", "owner", "kind", "after the drain", "now")
 
 
-def where_now(one: Whereabouts) -> str:
-    """Where the workload is now, in words."""
+def where_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
+    """Each workload that was on the node: whose it is, where it went, and where it is now."""
+    now = {(one.namespace, one.workload): where_is(one) for one in report.workloads}
+    went = {(one.namespace, one.workload): where_is(one) for one in report.went}
+    first = {(one.namespace, one.workload): one for one in (*report.workloads, *report.went)}
+    return [
+        (f"{one.namespace}/{one.workload}", one.owner or "not known", one.kind, went.get(key, ""), now.get(key, ""))
+        for key, one in first.items()
+    ]
+
+
+def where_is(one: Whereabouts) -> str:
+    """Where a workload is, in words."""
     return f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
 
 

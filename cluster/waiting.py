@@ -76,7 +76,7 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
 
 
 def answer_by_resuming(downtime: Downtime, who: str) -> None:
-    """A person who resumes a downtime that waits for the work on the machine says thereby that it is done."""
+    """Who resumes a downtime that waits for the work on the machine, or backs out of it, says that it is done."""
     state = downtime.record.steps.get("approve-return")
     question = about_return(downtime)
     if question is not None and state is not None and state.state == "asked":

@@ -9,8 +9,7 @@ from cluster import pods, workloads
 from cluster.api import Api, Object
 from cluster.errors import DowntimeError
 from cluster.owners import Resolver
-from cluster.plan import Workload
-from cluster.report import Whereabouts
+from cluster.plan import Whereabouts, Workload
 
 
 def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, ...]:

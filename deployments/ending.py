@@ -112,7 +112,8 @@ def as_interrupted(error: BaseException, end: Ending) -> DowntimeError:
 
     by = error.name if isinstance(error, Interrupted) else "SIGINT"
     remedy = (
-        f"'downtime resume {end.node}' goes on, 'downtime abort {end.node}' backs out."
+        f"'downtime resume {end.node}' goes on (if it was waiting for the work on the machine, resuming says that the "
+        f"work is done), 'downtime abort {end.node}' backs out."
         if end.node and end.standing()
         else "Run the same command again."
     )

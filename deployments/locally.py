@@ -38,8 +38,7 @@ def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool
     from cluster import waiting
 
     with downtimes.go_on(session.api, session.settings, node, say, ask, abort=abort) as downtime:
-        if not abort:
-            waiting.answer_by_resuming(downtime, downtimes.who())
+        waiting.answer_by_resuming(downtime, downtimes.who())
         return _through(downtime)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cluster.report import Report
 from cluster.showing import shown
-from cluster.showing_reports import decisions, headline, step_rows, where_now, where_title
+from cluster.showing_reports import WHERE_COLUMNS, decisions, headline, step_rows, where_rows
 from cluster.showing_time import moment
 from deployments import text_plan
 
@@ -26,9 +26,8 @@ def show(console: Console, report: Report) -> None:
     console.print()
     console.print(Text(headline(report), style=_STYLES.get(report.outcome, "bold")))
     console.print(Text(_about(report), style="dim"))
-    if report.workloads:
-        rows = [(where_title(one), one.owner or "not known", one.kind, where_now(one)) for one in report.workloads]
-        section(console, f"What ran on {report.node}", ("workload", "owner", "kind", "now"), rows)
+    if report.went or report.workloads:
+        section(console, f"What ran on {report.node}", WHERE_COLUMNS, where_rows(report))
     if report.steps:
         section(console, "Steps", ("step", "UTC", "seen"), step_rows(report))
     if report.approvals:

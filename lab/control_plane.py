@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from lab import processes, state
@@ -51,6 +52,19 @@ def start(lab: Lab, progress: Progress) -> Api:
         },
     )
     return api
+
+
+def stop_apiserver(lab: Lab) -> None:
+    """Kill the API server, as a crash would; whoever talks to it is on his own until ``start_apiserver``."""
+    found = [daemon for daemon in state.processes(lab) if daemon.name == "kube-apiserver"]
+    processes.stop(found, grace=0)
+    state.update(lab, processes=[asdict(one) for one in state.processes(lab) if one not in found])
+
+
+def start_apiserver(lab: Lab) -> None:
+    """Start the API server again and wait until it answers. Raises LabError."""
+    _launch(lab, {"kube-apiserver": _apiserver(lab, state.read(lab)["ports"])})
+    _await_ready(lab, Api(lab.kubeconfig))
 
 
 def unhealthy(lab: Lab) -> list[str]:

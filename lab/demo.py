@@ -13,6 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+from rich.markdown import Markdown
+
 from lab import cli, prefect_service
 from lab.api import Api
 from lab.errors import LabError
@@ -63,7 +66,7 @@ def _demonstrate(lab: Lab, progress: Progress) -> int:
     if state["type"] != "COMPLETED":
         raise LabError(f"the run ended {state['name']}: {state.get('message')}")
     _land(cluster, progress)
-    _downtime(lab, "status", NODE, "--report")
+    _report(prefect)
     print(f"\nEverything is still there to look at: {prefect.ui} ('make demo-down' removes all of it).")
     print(f"  .venv/bin/downtime status --config {lab.config}")
     return 0
@@ -95,6 +98,13 @@ def _follow(cluster: Api, prefect: PrefectApi, run: str, progress: Progress) -> 
             answered = True
         time.sleep(0.5)
     raise LabError(f"the run did not end within {RUN_SECONDS:g} s: {prefect.ui}/runs/flow-run/{run}")
+
+
+def _report(prefect: PrefectApi) -> None:
+    """The report, as it lies in the UI among the run's artifacts."""
+    found = prefect.call("GET", f"/artifacts/report-{NODE}/latest")
+    print(flush=True)
+    Console().print(Markdown(found["data"]))
 
 
 @dataclass

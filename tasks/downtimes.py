@@ -29,8 +29,7 @@ def go_on(node: str, who: str = "", *, abort: bool = False) -> Iterator[Downtime
     """Go on with the open downtime of a node, or back out of it."""
     api, settings = sessions.api(), sessions.settings()
     with downtime.go_on(api, settings, node, say, approval.ask(), abort=abort) as entered:
-        if not abort:
-            waiting.answer_by_resuming(entered, who or downtime.who())
+        waiting.answer_by_resuming(entered, who or downtime.who())
         yield entered
 
 

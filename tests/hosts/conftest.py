@@ -16,8 +16,10 @@ from lab.api import JSON, Api
 from lab.layout import PROJECT, Lab
 from lab.machines import Machine, of_lab
 from lab.power import power
+from tests.hosts.asked_cycle import Asked, asked_cycle
 from tests.hosts.product import Product
-from tests.hosts.standing import bring_to_rest, wait_at_rest
+from tests.hosts.served import Served, serving
+from tests.hosts.standing import put_right
 
 UP_SECONDS = 3600
 """The first lab of a machine compiles Kubernetes and installs a Debian; later ones are up within a minute."""
@@ -97,7 +99,19 @@ def hosts_lab() -> Iterator[HostsLab]:
 @pytest.fixture
 def product(hosts_lab: HostsLab, tmp_path: Path) -> Iterator[Product]:
     """The command on the lab, with all nodes in service; whatever a failed test leaves half-way is backed out of."""
-    wait_at_rest(hosts_lab, "gpu-1", "gpu-2")
-    made = Product(hosts_lab, tmp_path)
-    yield made
-    bring_to_rest(made)
+    with put_right(Product(hosts_lab, tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def served(hosts_lab: HostsLab) -> Iterator[Served]:
+    """A Prefect server beside the lab, with the flows served."""
+    with serving(hosts_lab) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def asked(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """One served maintenance that asked about interactive work, and was answered."""
+    with put_right(Product(served.hosts, tmp_path_factory.mktemp("asked"))):
+        return asked_cycle(served)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tests.hosts.conftest import HostsLab
 
 BACK_SECONDS = 120.0
+NODES = ("gpu-1", "gpu-2")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Standing:
     taints: tuple[str, ...]
     owns: str
     gpus: int
+
+    @property
+    def drained(self) -> bool:
+        """Whether Run:ai's drain taint stands."""
+        return "runai=drain:NoExecute" in self.taints
 
     @property
     def untouched(self) -> bool:
@@ -97,20 +105,24 @@ def at_rest(hosts: HostsLab, node: str) -> bool:
     return ready and not marks and gpus == 4
 
 
-def bring_to_rest(product: Product) -> None:
-    """Back out of whatever a failed test left half-way, so that the next one finds a whole lab."""
-    product.end()
+@contextmanager
+def put_right(product: Product) -> Iterator[Product]:
+    """The product on a whole lab; what a failed test leaves half-way is backed out of, so that the next finds one."""
     hosts = product.hosts
-    for node in ("gpu-1", "gpu-2"):
-        left = record_of(hosts.api, node)
-        if left is not None and left["phase"] != "closed":
-            hosts.power(node, "on")
-            product.run("abort", node, "--local")
-        if hosts.power(node, "status") == "off":
-            hosts.power(node, "on")
-
-
-def wait_at_rest(hosts: HostsLab, *nodes: str) -> None:
-    """Wait until nodes are in service: pods that a test moved may take their time."""
-    for node in nodes:
+    for node in NODES:
         until(lambda name=node: at_rest(hosts, name), seconds=BACK_SECONDS, what=f"{node} is not in service")  # type: ignore[misc]
+    try:
+        yield product
+    finally:
+        product.end()
+        for node in NODES:
+            _back_out(product, node)
+
+
+def _back_out(product: Product, node: str) -> None:
+    hosts = product.hosts
+    if hosts.power(node, "status") == "off":
+        hosts.power(node, "on")
+    left = record_of(hosts.api, node)
+    if left is not None and left["phase"] != "closed":
+        product.run("abort", node, "--local")

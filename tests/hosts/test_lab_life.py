@@ -18,6 +18,8 @@ from lab.patience import until
 from lab.progress import Progress
 from lab.spec import Spec
 from tests.hosts.conftest import DOWN_SECONDS, HostsLab, lab_command, need_root
+from tests.hosts.product import EVICTING, Product
+from tests.hosts.standing import require_cycled_once, see
 from tests.hosts.traces import Traces, podman
 
 FAILING_PODMAN = """\
@@ -53,6 +55,13 @@ def test_a_host_may_call_itself_otherwise_than_its_node(second_lab: HostsLab) ->
     seen = second_lab.ssh("gpu-1", "cat", "/proc/sys/kernel/random/boot_id").stdout.strip()
     assert second_lab.node("gpu-1")["status"]["nodeInfo"]["bootID"] == seen
     assert second_lab.power("gpu-1", "status") == "on"
+
+
+def test_maintenance_of_a_host_that_calls_itself_otherwise(second_lab: HostsLab, tmp_path: Path) -> None:
+    """And of the only GPU worker: what ran there has nowhere to go, and waits."""
+    before = see(second_lab, "gpu-1")
+    Product(second_lab, tmp_path).run("run", "planned", "gpu-1", *EVICTING, "--local").expect(0)
+    require_cycled_once(second_lab, "gpu-1", before)
 
 
 def test_down_leaves_nothing_and_the_other_lab_goes_on(hosts_lab: HostsLab, second_lab: HostsLab) -> None:

@@ -15,7 +15,7 @@ from lab.patience import until
 from lab.runai.workloads import Work, bare_pod, interactive, training
 from tests.hosts.conftest import HostsLab
 from tests.hosts.product import EVICTING, STEPS, Ended, Product, done_steps, holder_of, record_of, the_record
-from tests.hosts.standing import Standing, bring_to_rest, require_cycled_once, see, wait_at_rest
+from tests.hosts.standing import Standing, put_right, require_cycled_once, see
 from tests.hosts.watching_nodes import History, Marks, watched
 from tests.hosts.work import wait_running, working
 
@@ -39,13 +39,9 @@ class Cycle:
 
 @pytest.fixture(scope="module")
 def cycle(hosts_lab: HostsLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cycle]:
-    wait_at_rest(hosts_lab, "gpu-1", "gpu-2")
-    product = Product(hosts_lab, tmp_path_factory.mktemp("maintenance"))
-    try:
-        with working(hosts_lab.api, SLOW, NOTEBOOK):
-            yield maintained(product)
-    finally:
-        bring_to_rest(product)
+    made = Product(hosts_lab, tmp_path_factory.mktemp("maintenance"))
+    with put_right(made) as product, working(hosts_lab.api, SLOW, NOTEBOOK):
+        yield maintained(product)
 
 
 def maintained(product: Product) -> Cycle:

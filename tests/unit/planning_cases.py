@@ -112,6 +112,8 @@ def record(
         "found": Found(),
         "gate": PASSED,
         "steps": {step: StepState(state="done", at=NOW) for step in done},
-        "changes": tuple(Change(what=what, state="made", at=NOW) for what in changes),
+        "changes": tuple(
+            Change(what=what, value=BOOT if what == "shutdown" else "", state="made", at=NOW) for what in changes
+        ),
     }
     return Record(**{**given, **more})

@@ -38,7 +38,7 @@ def test_wrong_usage_is_exit_2(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
-@pytest.mark.parametrize("procedure", ["unplanned", "remove", "rejoin"])
+@pytest.mark.parametrize("procedure", ["rejoin"])
 def test_procedure_of_a_later_version_is_refused(command: str, procedure: str) -> None:
     error = in_this_process(command, procedure, "gpu-1", "--output", "json").error
     assert (error["code"], error["exit_code"]) == ("not-built", 2)

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from cluster import planned, showing_time
 from cluster.options import PlannedOptions
-from cluster.plan import Workload
+from cluster.plan import Whereabouts, Workload
 from cluster.question import Question
 from cluster.record import Approval
-from cluster.report import Report, Whereabouts, of_plan, of_record
+from cluster.report import Report, of_plan, of_record
 from cluster.showing_reports import escaped, plan_markdown, question_markdown, report_markdown, workload_rows
 from deployments import text_plan, text_report
 from tests.unit import planning_cases

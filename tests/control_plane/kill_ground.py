@@ -1,0 +1,120 @@
+"""Where processes are killed: a proxy that kills at a chosen journal write, and names for these writes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lab.api import Api
+from lab.layout import Lab
+from tests.control_plane import driven_processes
+from tests.control_plane.driven_processes import Driven, Ended
+from tests.control_plane.killing_proxy import Relay, Request, Script
+
+When = Literal["before", "after"]
+# A lock that stands still is taken over soon, and yet a process on a busy machine keeps its own.
+LOCK_SECONDS = 4
+HURRIED = {"DOWNTIME_CLUSTER__LOCK_SECONDS": str(LOCK_SECONDS), "DOWNTIME_POWER__COMMAND__TIMEOUT": "10"}
+
+
+@dataclass
+class Killing(Script):
+    """Counts the journal writes that succeed, and kills the process at one of them; at none if ``at`` is 0."""
+
+    at: int = 0
+    when: When = "before"
+    victim: Future[int] = field(default_factory=Future)
+    written: list[str] = field(default_factory=list)
+    killed_at: str = ""
+
+    async def before(self, request: Request) -> bool:
+        if self.when == "before" and request.is_journal_write and len(self.written) == self.at - 1:
+            return await self._kill(request)
+        return True
+
+    async def after(self, request: Request, status: int) -> bool:
+        if request.is_journal_write and 200 <= status < 300:
+            self.written.append(label(request))
+            if self.when == "after" and len(self.written) == self.at:
+                return await self._kill(request)
+        return True
+
+    async def _kill(self, request: Request) -> bool:
+        self.killed_at = label(request)
+        os.kill(await asyncio.wrap_future(self.victim), signal.SIGKILL)
+        return False
+
+
+@dataclass
+class KilledOnce(Killing):
+    """Kills the process once it has written a record whose newest step is this one, in this state."""
+
+    reached: str = ""
+
+    def __init__(self, reached: str) -> None:
+        super().__init__()
+        self.reached = reached
+
+    async def after(self, request: Request, status: int) -> bool:
+        if request.is_journal_write and 200 <= status < 300 and f": {self.reached};" in label(request):
+            return await self._kill(request)
+        return True
+
+
+def label(request: Request) -> str:
+    """What a journal write says, so that the same write of two processes has the same label."""
+    body = json.loads(request.body)
+    name = body["metadata"]["name"]
+    if request.method == "PUT" and "/nodes/" in request.path:
+        mark = json.loads(body["metadata"].get("annotations", {}).get("runai-downtime/owns", "null"))
+        return f"Node, owned: {', '.join(mark['owns']) or 'nothing'}" if mark else "Node, without mark"
+    if name == "fleet":
+        return "fleet"
+    record = json.loads(body["data"]["record"])
+    if name.startswith("closed-"):
+        return "archive"
+    if record["timeline"][-1]["text"].startswith("continued by"):
+        return "record, continued"
+    step, state = list(record["steps"].items())[-1] if record["steps"] else ("nothing", {"state": "done"})
+    changes = ", ".join(f"{one['what']} {one['state']}" for one in record.get("changes", ()))
+    drained = "; workloads known" if record.get("workloads") else ""
+    return f"record, {record['phase']}: {step} {state['state']}; {changes or 'no changes'}{drained}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A lab, and how processes of the product are started on it."""
+
+    lab: Lab
+    api: Api
+    relay: Relay
+    folder: Path
+    variables: dict[str, str] = field(default_factory=lambda: dict(HURRIED))
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def start(self, command: str, node: str, *, kubeconfig: Path | None = None, **options: object) -> Driven:
+        """Start a process of the product; with this kubeconfig, or with the lab's."""
+        variables = {"DOWNTIME_CONFIG": str(self.lab.config), **self.variables}
+        if kubeconfig is not None:
+            variables["DOWNTIME_CLUSTER__KUBECONFIG"] = str(kubeconfig)
+        arguments = [command, node, json.dumps(options)]
+        return driven_processes.start(arguments, self.folder / f"said-{next(self._numbers)}", variables)
+
+    def finish(self, command: str, node: str, **options: object) -> Ended:
+        """The same, to its end."""
+        return self.start(command, node, kubeconfig=None, **options).wait()
+
+    def under(self, script: Killing, command: str, node: str, **options: object) -> Ended:
+        """Run a process to its end, or to where the script kills it."""
+        with self.relay.proxy(self.lab.kubeconfig, self.folder, script) as kubeconfig:
+            driven = self.start(command, node, kubeconfig=kubeconfig, **options)
+            script.victim.set_result(driven.pid)
+            return driven.wait()

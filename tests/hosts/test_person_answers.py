@@ -1,0 +1,81 @@
+"""A maintenance that waits for people: nobody is at a terminal, so each question ends a command."""
+
+from __future__ import annotations
+
+from lab.api import JSON
+from lab.runai.workloads import Work, bare_pod, interactive
+from tests.hosts.product import Product, holder_of, nodes_down, the_record
+from tests.hosts.standing import require_cycled_once, require_unmoved, see
+from tests.hosts.work import pods_of, wait_running, working
+
+NODE = "gpu-2"
+NOTEBOOK = interactive("asked-about", Work(node=NODE, user="dora", gpus=0))
+
+
+def newcomer() -> JSON:
+    """Work that nobody was asked about; it comes to a cordoned node, since it does not ask the scheduler."""
+    pod = bare_pod("newcomer", Work(user="emil", gpus=0))
+    pod["spec"]["nodeName"] = NODE
+    return pod
+
+
+def test_each_answer_holds_for_what_was_shown_and_a_person_switches_the_machine_on(product: Product) -> None:
+    hosts, api, before = product.hosts, product.hosts.api, see(product.hosts, NODE)
+    with working(api, NOTEBOOK):
+        asked = product.run("run", "planned", NODE, "--yes", "--power-on", "person", "--local").expect(4)
+        assert "runai-team-a/asked-about (dora)" in asked.err
+        require_waiting(product, "approve-workloads")
+        assert not see(hosts, NODE).drained
+        again = product.run("resume", NODE, "--local").expect(4)
+        assert "asked-about" in again.err, "resuming is no consent"
+
+        product.run("decide", NODE, "--interactive", "evict", "--who", "anna").expect(0)
+        with working(api, newcomer()):
+            more = product.run("resume", NODE, "--local").expect(4)
+            assert "newcomer (emil)" in more.err
+            assert "asked-about" not in more.err, "asked twice about the same"
+            assert wait_running(api, NOTEBOOK) == NODE
+            assert not see(hosts, NODE).drained
+            product.run("decide", NODE, "--interactive", "evict", "--who", "ben").expect(0)
+
+            off = product.run("resume", NODE, "--local").expect(4)
+            assert f"downtime resume {NODE}" in off.err
+            assert hosts.power(NODE, "status") == "off"
+            require_waiting(product, "approve-return")
+            assert not pods_of(api, newcomer())
+        hosts.power(NODE, "on")
+        product.run("resume", NODE, "--local").expect(0)
+    require_cycled_once(hosts, NODE, before)
+    record = the_record(api, NODE)
+    answers = [(one["subject"], one["answer"], one["who"], len(one["items"])) for one in record["approvals"]]
+    assert answers[0] == ("interactive", "evict", "anna", len(record["approvals"][0]["items"]))
+    assert answers[1] == ("interactive", "evict", "ben", 1)
+    assert answers[2][:2] == ("return", "done")
+    assert len(answers) == 3
+
+
+def test_refused_work_is_left_alone_and_backing_out_leaves_the_node_as_it_was(product: Product) -> None:
+    hosts, api, before = product.hosts, product.hosts.api, see(product.hosts, NODE)
+    with working(api, NOTEBOOK):
+        was = pods_of(api, NOTEBOOK)[0]["metadata"]["uid"]
+        product.run("run", "planned", NODE, "--yes", "--local").expect(4)
+        product.run("decide", NODE, "--interactive", "refuse", "--who", "anna").expect(0)
+        product.run("resume", NODE, "--local").expect(4)
+        product.run("abort", NODE, "--local").expect(0)
+        assert pods_of(api, NOTEBOOK)[0]["metadata"]["uid"] == was
+    require_unmoved(hosts, NODE, before)
+    record = the_record(api, NODE)
+    assert (record["phase"], record["aborted"]) == ("closed", True)
+    assert "taint" not in record["steps"]
+
+
+def require_waiting(product: Product, step: str) -> None:
+    """The downtime waits at a step: in the status, in the fleet, with the lock free and the node cordoned by us."""
+    api = product.hosts.api
+    status = product.run("status", NODE, "--output", "json").expect(0).document[0]
+    assert status["now"]["step"] == step
+    assert status["now"]["waits_for"]
+    assert status["now"]["lock"]["holder"] == ""
+    assert status["now"]["standing"][0] == "cordon"
+    assert holder_of(api, NODE) == ""
+    assert NODE in nodes_down(api)
