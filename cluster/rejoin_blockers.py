@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import belongings, rejoin_machine, skew
+from cluster import belongings, rejoin_machine, version_skew
 from cluster import node as node_
 from cluster.plan import Finding
 from cluster.planned_case import listed
@@ -87,15 +87,7 @@ def _versions(case: Case) -> Iterator[Finding]:
     machine = case.seen.membership
     if machine is None:
         return
-    objection = skew.objection(machine.kubelet_version, case.seen.server_version, case.seen.machine)
-    if objection is not None:
-        yield objection
-    if skew.minor(machine.kubeadm_version) is None:
-        yield Finding(
-            code="no-kubeadm",
-            message=f"There is no kubeadm on {case.seen.machine}, or it does not tell its version",
-            remedy="Install kubeadm, kubelet and a container runtime of the cluster's version on the machine.",
-        )
+    yield from version_skew.judge(case.seen.server_version, machine.kubelet_version, machine.kubeadm_version)
     if not machine.run_in_memory:
         yield Finding(
             code="run-on-disk",

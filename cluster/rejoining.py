@@ -19,7 +19,7 @@ from cluster import (
     nodes,
     reach,
     rejoin_machine,
-    skew,
+    version_skew,
 )
 from cluster.api import Object
 from cluster.downtime import Downtime
@@ -297,9 +297,8 @@ def _require_right(downtime: Downtime, ssh: Ssh) -> Joining:
 
 
 def _require_fits(seen: Joining) -> None:
-    if seen.membership is not None:
-        objection = skew.objection(seen.membership.kubelet_version, seen.server_version, seen.machine)
-        _raise_first((objection,) if objection is not None else ())
+    found = seen.membership or Membership()
+    _raise_first(tuple(version_skew.judge(seen.server_version, found.kubelet_version, found.kubeadm_version)))
 
 
 def _raise_first(found: tuple[Finding, ...]) -> None:

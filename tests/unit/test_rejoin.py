@@ -130,7 +130,8 @@ def test_versions_that_do_not_fit_block_before_anything_is_done() -> None:
         assert codes(made(observation(joining(membership(kubelet_version=version))))) == []
     assert codes(made(observation(joining(membership(kubelet_version=""))))) == ["version-unknown"]
     assert codes(made(observation(joining(server_version="")))) == ["version-unknown"]
-    assert codes(made(observation(joining(membership(kubeadm_version=""))))) == ["no-kubeadm"]
+    assert codes(made(observation(joining(membership(kubeadm_version=""))))) == ["version-unknown"]
+    assert codes(made(observation(joining(membership(kubeadm_version="v1.33.1"))))) == ["version-skew"]
 
 
 def test_a_token_is_never_written_to_a_disk() -> None:
