@@ -118,7 +118,7 @@ def test_planned_maintenance_is_taken_over_with_what_was_found_and_changed() -> 
 
 
 def test_rejoin_is_not_taken_over() -> None:
-    plan = _plan(cases.observation(), cases.record(procedure="rejoin", options={}))
+    plan = _plan(cases.observation(), cases.record(procedure="rejoin"))
     assert _codes(plan.blockers) == {"in-downtime"}
 
 
