@@ -27,7 +27,7 @@ from cluster.watching import until
 TAINT = f"{names.OUT_OF_SERVICE_KEY}={names.OUT_OF_SERVICE_VALUE}:NoExecute"
 # How often the machine is looked at while the taint stands.
 _LOOK_SECONDS = 2.0
-_LIVING_SECONDS = 30.0
+_LIVING_SECONDS = 300.0
 
 
 def _nothing_to_prove(downtime: Downtime) -> Seen | None:
@@ -47,13 +47,14 @@ def _get_proof(downtime: Downtime) -> None:
     if outage.ssh_state(downtime) == "answers":
         dead_kubelet.act(downtime)
     # A kubelet that lives although its node is not Ready ends its pods by itself.
-    if sees_renewals(downtime, _LIVING_SECONDS / 3):
-        fields = f"spec.nodeName={downtime.node}"
-        until(
-            downtime.api, eviction.PODS, lambda now: None if held.of([*now.values()], []) else True, 300, fields=fields
-        )
+    if sees_renewals(downtime):
+        until(downtime.api, eviction.PODS, _none_stuck, _LIVING_SECONDS, fields=f"spec.nodeName={downtime.node}")
     if back(downtime) is None and held.by(downtime):
         _require(downtime)
+
+
+def _none_stuck(now: dict[str, Object]) -> bool | None:
+    return None if eviction.remaining(list(now.values())) else True
 
 
 def _require(downtime: Downtime) -> str:

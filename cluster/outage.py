@@ -82,19 +82,28 @@ def came_back_at(record: Record) -> datetime | None:
 def found_of(api: Api, node: Object, found: Found, newest: Record | None) -> Found:
     """What was found of a node, completed for one that is down: what it had before it failed.
 
-    A kubelet that starts reports no allocatable GPU until the device plugin has registered; the capacity, or the
-    record of an earlier downtime, still tells how many there were.
+    A kubelet that starts reports no GPU until the device plugin has registered; the capacity, the record of an earlier
+    downtime, or the label of GPU feature discovery still tells how many there were.
     """
     counts = dict(found.gpus)
     sources = [node_.gpus({"status": {"allocatable": node.get("status", {}).get("capacity") or {}}})]
     if newest is not None and newest.node_uid == node["metadata"]["uid"]:
         sources.append(newest.found.gpus)
+    sources.append(_by_label(node))
     for source in sources:
         for name, count in source.items():
             counts[name] = max(counts.get(name, 0), count)
     here = api.list("/api/v1/pods", fields=f"spec.nodeName={node_.name(node)}")
     daemons = {daemon_of(pod) for pod in here if pod_.is_daemon(pod)}
     return found.model_copy(update={"gpus": counts, "daemons": tuple(sorted(daemons))})
+
+
+def _by_label(node: Object) -> dict[str, int]:
+    labels: dict[str, str] = node["metadata"].get("labels") or {}
+    count = labels.get("nvidia.com/gpu.count", "")
+    # Sliced GPUs are other resources than whole ones.
+    sliced = labels.get("nvidia.com/mig.config", "all-disabled") != "all-disabled"
+    return {"nvidia.com/gpu": int(count)} if count.isdigit() and not sliced else {}
 
 
 def daemon_of(pod: Object) -> str:

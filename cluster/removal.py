@@ -6,7 +6,7 @@ deleted only after its machine was reset, or with proof that it is off that is t
 
 from __future__ import annotations
 
-from cluster import host_reset, node, nodes, proven_off, reach
+from cluster import eviction, host_reset, node, nodes, proven_off, reach
 from cluster import pods as pod_
 from cluster import record as records_of
 from cluster.api import Object
@@ -109,6 +109,9 @@ def _reset(downtime: Downtime) -> None:
         if plan.blockers:
             first = plan.blockers[0]
             raise Blocked(first.code, first.message, first.remedy)
+        found = downtime.find_node()
+        if found is not None and node.ready(found):
+            eviction.require_still_drained(downtime)
     try:
         with reach.ssh(downtime) as ssh:
             reset_machine(downtime, ssh)

@@ -33,20 +33,21 @@ def back(downtime: Downtime) -> Seen | None:
     gone = downtime.record.gone_boot
     if not node_.ready(found) or (gone and node_.boot_id(found) == gone):
         return None
-    if not sees_renewals(downtime, 2.5 * _RENEWAL * lease_seconds(downtime)):
+    if not sees_renewals(downtime):
         return None
     return Seen(f"nothing to do: the node is back, Ready with boot {node_.boot_id(found)}")
 
 
-def sees_renewals(downtime: Downtime, seconds: float, wanted: int = _RENEWALS) -> bool:
-    """Whether so many renewals of the node's lease come in within ``seconds``."""
+def sees_renewals(downtime: Downtime, seconds: float = 0) -> bool:
+    """Whether two renewals of the lease come in within ``seconds``; 0: as soon as those of a living kubelet would."""
+    seconds = seconds or 2.5 * _RENEWAL * lease_seconds(downtime)
     times: list[str] = []
 
     def judge(now: dict[str, Object]) -> bool | None:
         renewed = _renewed(now)
         if renewed and renewed not in times:
             times.append(renewed)
-        return True if len(times) > wanted else None
+        return True if len(times) > _RENEWALS else None
 
     fields = f"metadata.name={downtime.node}"
     return until(downtime.api, nodes.LEASES, judge, seconds, fields=fields, every=seconds + 1) is True

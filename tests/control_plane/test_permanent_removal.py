@@ -210,22 +210,30 @@ def test_backing_out_is_refused_once_the_reset_was_begun(lab: Lab, lab_api: Api,
 
 
 def test_backing_out_before_the_reset_undoes_cordon_and_taint(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
-    node = make_node().node
-    fault(lab, node, "sudo-refused")
-    settings = settings_of(lab)
-    options = options_of(node)
-    api = apis.connect(settings.cluster)
+    node, settings = make_node().node, settings_of(lab)
+    api, options = apis.connect(settings.cluster), options_of(node)
     _, plan = planning.plan(api, settings, node, options)
-    assert "sudo-refused" in {one.code for one in plan.blockers}
     with enter(api, settings, Start("remove", node, options, plan.recovery, WHO)) as downtime:
         for name in ("recovery-gate", "cordon", "approve-workloads", "taint", "see-gone", "save"):
             perform(downtime, procedures.table("remove")[name])
+    assert lab_api.get(f"/api/v1/nodes/{node}")["spec"]["unschedulable"]
     record = resume(settings, node, abort=True)
-    assert record.aborted
-    assert record.phase == "closed"
+    assert (record.aborted, record.phase) == (True, "closed")
     found = lab_api.get(f"/api/v1/nodes/{node}")
     assert not found["spec"].get("unschedulable")
     assert not [one for one in found["spec"].get("taints") or () if one["key"] == "runai"]
+    assert host(lab, node)["resets"] == 0
+
+
+def test_reset_that_sudo_forbids_is_said_before_anything_is_changed(
+    lab: Lab, lab_api: Api, make_node: MakeNode
+) -> None:
+    node = make_node().node
+    fault(lab, node, "sudo-refused")
+    with pytest.raises(Blocked) as raised:
+        remove(settings_of(lab), node)
+    assert raised.value.code == "sudo-refused"
+    assert not lab_api.get(f"/api/v1/nodes/{node}")["spec"].get("unschedulable")
 
 
 def test_node_that_registers_itself_again_is_reset_and_deleted_again(

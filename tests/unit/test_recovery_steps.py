@@ -97,5 +97,5 @@ def test_returns_are_counted_by_either_course() -> None:
     came = recovery(course="returned", steps={"judge-down": at}, phase="closed")
     long = recovery(course="down", steps={"judge-down": at, "see-back": at.model_copy(update={"at": NOW})})
     given_up = recovery(course="down", steps={"judge-down": at}, aborted=True)
-    planned = recovery(procedure="planned", options={}, steps={"see-back": at})
+    planned = recovery(procedure="planned", steps={"see-back": at})
     assert outage.returns_of([came, long, given_up, planned]) == (NOW, NOW)

@@ -1,0 +1,63 @@
+"""A flow goes through exactly the steps of its planner, in their order: what is not in the plan does not happen."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from cluster import planners, procedures
+from cluster.options import Options, PlannedOptions, RemoveOptions
+from cluster.planned import STEPS as PLANNED
+from flows import permanent_removal, planned_maintenance
+from tests.unit import planning_cases as cases
+
+
+class _Downtime(NamedTuple):
+    names: list[str]
+
+
+def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the steps that are performed, in order; nothing else happens."""
+    from tasks import approval, downtimes, gpus, machine, recovery, removal, scheduling, service, workloads
+
+    names: list[str] = []
+    for module in (approval, downtimes, gpus, machine, recovery, removal, scheduling, service, workloads):
+        monkeypatch.setattr(module, "perform", lambda _downtime, step: names.append(step.name))
+    monkeypatch.setattr(approval, "of_power_off", lambda _downtime: None)
+    return names
+
+
+def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
+    from tasks import downtimes, gpus, machine, recovery, removal, scheduling, service, workloads
+
+    names = _watched(monkeypatch)
+    for module in (downtimes, gpus, machine, recovery, removal, scheduling, service, workloads):
+        for name, one in list(vars(module).items()):
+            if hasattr(one, "fn") and hasattr(one, "retries"):
+                monkeypatch.setattr(module, name, one.fn)
+    monkeypatch.setattr(downtimes, "close", lambda _downtime: names.append("close"))
+    through(_Downtime(names))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("through", "options"),
+    [
+        (planned_maintenance.through, PlannedOptions(power_on="controller")),
+        (permanent_removal.through, RemoveOptions()),
+    ],
+)
+def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, through: Any, options: Options) -> None:
+    assert tuple(_through(monkeypatch, through)) == planners.step_names(options)
+
+
+def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = cases.record(procedure="remove", changes=("shutdown", "taint", "cordon"), done=("taint",), aborted=True)
+    record = record.model_copy(update={"options": RemoveOptions().model_dump(mode="json")})
+    assert tuple(_through(monkeypatch, permanent_removal.back)) == procedures.steps_of(record)
+
+
+def test_every_step_of_every_procedure_can_be_performed() -> None:
+    assert set(PLANNED) <= set(procedures.table("planned"))
+    assert set(planners.step_names(RemoveOptions())) <= set(procedures.table("remove"))
