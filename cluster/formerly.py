@@ -49,7 +49,7 @@ def of(node: Object | None, records: Iterable[Record]) -> Former:
     """
     closed = list(records)
     # A kubelet that was left alive may have made a Node anew, without its labels: what the removal kept is better.
-    removed = bool(closed) and closed[0].procedure == "remove" and closed[0].kept is not None
+    removed = bool(closed) and closed[0].procedure == "remove" and closed[0].kept is not None and not closed[0].aborted
     if node is not None and not removed:
         return _former(found_of(node), None, None, "its Node")
     for one in closed:

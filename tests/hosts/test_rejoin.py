@@ -19,7 +19,7 @@ from tests.hosts import joining
 from tests.hosts.conftest import HostsLab
 from tests.hosts.joining import State, Watched, watched
 from tests.hosts.product import Ended, Product, done_steps, everything_stored, nodes_down, record_of, the_record
-from tests.hosts.standing import BACK_SECONDS, at_rest, boots, wait_at_rest
+from tests.hosts.standing import BACK_SECONDS, at_rest, boots
 from tests.hosts.work import wait_running, working
 
 NODE, OTHER = "gpu-1", "gpu-2"
@@ -49,7 +49,7 @@ class Cycle:
 
 @pytest.fixture(scope="module")
 def cycle(hosts_lab: HostsLab, tmp_path_factory: pytest.TempPathFactory) -> Cycle:
-    wait_at_rest(hosts_lab, NODE, OTHER)
+    until(lambda: at_rest(hosts_lab, NODE), seconds=BACK_SECONDS, what=f"{NODE} is not in service")
     folder = tmp_path_factory.mktemp("rejoin")
     product = Product(hosts_lab, folder).configured(**QUICK)
     api = hosts_lab.api
@@ -81,9 +81,11 @@ def untaint(hosts: HostsLab) -> None:
 
 
 @pytest.fixture
-def left_as_it_was(hosts_lab: HostsLab) -> Iterator[None]:
-    """The node in service before and after, with its role, whatever a test did to it."""
-    yield
+def product(hosts_lab: HostsLab, tmp_path: Path) -> Iterator[Product]:
+    """The command on the lab; afterwards the node is in service with its role, whatever a test did to it."""
+    made = Product(hosts_lab, tmp_path).configured(**QUICK)
+    yield made
+    made.end()
     hosts_lab.power(NODE, "on")
     until(lambda: hosts_lab.api.find(f"/api/v1/nodes/{NODE}"), seconds=BACK_SECONDS, what=f"there is no {NODE}")
     hosts_lab.api.patch(f"/api/v1/nodes/{NODE}", {"metadata": {"labels": {ROLE: "true"}}})
@@ -179,11 +181,11 @@ def test_ready_node_is_not_joined_again(cycle: Cycle, product: Product) -> None:
     assert [one["code"] for one in ended.document["blockers"]] == ["node-ready"]
 
 
-@pytest.mark.usefixtures("cycle", "left_as_it_was")
+@pytest.mark.usefixtures("cycle")
 def test_kubelet_that_lived_on_after_the_deletion_is_reset_and_joined(product: Product) -> None:
     hosts = product.hosts
     joining.delete_node(hosts, NODE)
-    product.configured(**QUICK).run("run", "rejoin", NODE, "--yes", "--local").expect(0)
+    product.run("run", "rejoin", NODE, "--yes", "--local").expect(0)
     record = the_record(hosts.api, NODE)
     assert "kubeadm reset" not in record["steps"]["join"]["proof"]
     assert {"machine-reset", "joined"} <= {one["what"] for one in record["changes"]}
@@ -191,12 +193,12 @@ def test_kubelet_that_lived_on_after_the_deletion_is_reset_and_joined(product: P
     assert joining.tokens_of(hosts.api) == []
 
 
-@pytest.mark.usefixtures("cycle", "left_as_it_was")
+@pytest.mark.usefixtures("cycle")
 def test_join_cut_in_the_middle_by_the_death_of_both_is_taken_up(product: Product) -> None:
     """The process is killed and the machine loses power while kubeadm runs: half-joined, with a token that lives on."""
-    hosts, quick = product.hosts, product.configured(**QUICK)
+    hosts = product.hosts
     joining.delete_node(hosts, NODE)
-    running = quick.start("run", "rejoin", NODE, "--yes", "--local")
+    running = product.start("run", "rejoin", NODE, "--yes", "--local")
 
     def joins() -> bool:
         assert running.alive, running.wait().said
@@ -209,7 +211,7 @@ def test_join_cut_in_the_middle_by_the_death_of_both_is_taken_up(product: Produc
     running.kill()
     assert joining.tokens_of(hosts.api), "the token of the dead process should still be there"
     until(lambda: hosts.ssh(NODE, "true").returncode == 0, seconds=60, what="the machine does not come up")
-    quick.run("resume", NODE, "--local").expect(0)
+    product.run("resume", NODE, "--local").expect(0)
     record = the_record(hosts.api, NODE)
     assert record["phase"] == "closed"
     assert done_steps(record) == STEPS
@@ -217,27 +219,27 @@ def test_join_cut_in_the_middle_by_the_death_of_both_is_taken_up(product: Produc
     assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true", "rack": "r7"}
 
 
-@pytest.mark.usefixtures("cycle", "left_as_it_was")
+@pytest.mark.usefixtures("cycle")
 def test_node_that_is_not_ready_any_more_on_a_machine_that_was_reset_is_joined_anew(product: Product) -> None:
     hosts = product.hosts
     joining.reset_machine(hosts, NODE)
     until(lambda: not _ready(hosts.node(NODE)), seconds=60, what=f"{NODE} stays Ready")
     uid = hosts.node(NODE)["metadata"]["uid"]
-    product.configured(**QUICK).run("run", "rejoin", NODE, "--yes", "--local").expect(0)
+    product.run("run", "rejoin", NODE, "--yes", "--local").expect(0)
     assert hosts.node(NODE)["metadata"]["uid"] != uid
     assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true", "rack": "r7"}
 
 
-@pytest.mark.usefixtures("cycle", "left_as_it_was")
+@pytest.mark.usefixtures("cycle")
 def test_machine_that_nobody_knows_needs_its_name_typed_and_a_role(product: Product) -> None:
-    hosts, quick = product.hosts, product.configured(**QUICK)
+    hosts = product.hosts
     joining.delete_node(hosts, NODE)
     joining.reset_machine(hosts, NODE)
     joining.forget_records(hosts.api, NODE)
-    refused = quick.run("run", "rejoin", NODE, "--role", "gpu-worker", "--yes", "--local").expect(3)
+    refused = product.run("run", "rejoin", NODE, "--role", "gpu-worker", "--yes", "--local").expect(3)
     assert f"--yes-rejoin {NODE}" in refused.err
     assert hosts.api.find(f"/api/v1/nodes/{NODE}") is None
-    quick.run("run", "rejoin", NODE, "--role", "gpu-worker", "--yes-rejoin", NODE, "--local").expect(0)
+    product.run("run", "rejoin", NODE, "--role", "gpu-worker", "--yes-rejoin", NODE, "--local").expect(0)
     assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true"}
     assert hosts.node(NODE)["status"]["allocatable"]["nvidia.com/gpu"] == "4"
 
