@@ -42,9 +42,10 @@ def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
     Args:
         why: kept in the record.
     """
-    if downtime.record.aborted or downtime.record.done("shut-down") or "shut-down" not in downtime.steps:
-        return ()
     options = downtime.options
+    last = "reset-host" if isinstance(options, RemoveOptions) else "shut-down"
+    if downtime.record.aborted or downtime.record.done(last) or last not in downtime.steps:
+        return ()
     if not isinstance(options, PlannedOptions | RemoveOptions):
         return ()
     seen, _ = planning.look_again(downtime)

@@ -39,9 +39,14 @@ def steps_of(record: Record) -> tuple[str, ...]:
 
 
 def _undo_removal(record: Record) -> tuple[str, ...]:
-    """Backing out of a removal whose machine was not reset. It may have been shut down by what it took over."""
-    undo = tuple(name for name in UNDO if name != "see-gpus" or "taint" in record.steps)
-    return ("see-off", "approve-return", "see-back", *undo) if _machine_touched(record) else undo
+    """Backing out of a removal whose machine was not reset. What it took over may have done more than it did itself."""
+    clear = ("clear-out-of-service",) if any(one.what == "out-of-service" for one in record.changes) else ()
+    if _machine_touched(record):
+        return (*clear, "see-off", "approve-return", "see-back", *UNDO)
+    if record.gone_boot:
+        # Who backs out leaves a dead machine as it is: nothing of it could be verified.
+        return (*clear, "untaint", "uncordon", "close")
+    return (*clear, *(name for name in UNDO if name != "see-gpus" or "taint" in record.steps))
 
 
 def left(record: Record) -> tuple[str, ...]:

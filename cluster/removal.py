@@ -41,7 +41,9 @@ def dead_pods(downtime: Downtime) -> Seen | None:
         return Seen("the Node is gone already, and its pods with it")
     if node.ready(found):
         return None
-    return Seen(f"{proven_off.require(downtime)}: no pod of it runs, so none is waited for")
+    proof, boot = proven_off.require(downtime), node.boot_id(found)
+    downtime.write(lambda old: old.model_copy(update={"gone_boot": boot}))
+    return Seen(f"{proof}: no pod of it runs, so none is waited for")
 
 
 def ask_beforehand(downtime: Downtime) -> None:

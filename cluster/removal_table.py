@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from cluster import closing, eviction, gpus, machine, recovery, removal, scheduling, service_check, waiting
+from cluster import (
+    closing,
+    eviction,
+    gpus,
+    machine,
+    out_of_service,
+    recovery,
+    removal,
+    scheduling,
+    service_check,
+    waiting,
+)
 from cluster.step import Step
 
 STEPS: tuple[Step, ...] = (
@@ -12,6 +23,7 @@ STEPS: tuple[Step, ...] = (
     scheduling.TAINT,
     eviction.SEE_GONE,
     *removal.STEPS,
+    out_of_service.CLEAR_OUT_OF_SERVICE,
     machine.SEE_OFF,
     waiting.APPROVE_RETURN,
     machine.SEE_BACK,

@@ -8,7 +8,19 @@ from cluster import report
 from cluster.downtime import Downtime, Start, who
 from cluster.options import RemoveOptions
 from cluster.report import Report
-from tasks import approval, downtimes, gpus, machine, planning, recovery, removal, scheduling, service, workloads
+from tasks import (
+    approval,
+    downtimes,
+    gpus,
+    machine,
+    outage,
+    planning,
+    recovery,
+    removal,
+    scheduling,
+    service,
+    workloads,
+)
 
 
 @flow(name="permanent-removal", flow_run_name="permanent-removal of {node}", persist_result=False)
@@ -81,6 +93,7 @@ def through(downtime: Downtime) -> Report:
 
 def back(downtime: Downtime) -> Report:
     """Backing out, as long as the machine was not reset. What the removal took over may have shut it down."""
+    outage.clear(downtime)  # of an unplanned recovery
     machine.see_off(downtime)
     approval.of_return(downtime)
     machine.see_back(downtime)

@@ -19,20 +19,20 @@ class _Downtime(NamedTuple):
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the steps that are performed, in order; nothing else happens."""
-    from tasks import approval, downtimes, gpus, machine, recovery, removal, scheduling, service, workloads
+    from tasks import approval, downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads
 
     names: list[str] = []
-    for module in (approval, downtimes, gpus, machine, recovery, removal, scheduling, service, workloads):
+    for module in (approval, downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads):
         monkeypatch.setattr(module, "perform", lambda _downtime, step: names.append(step.name))
     monkeypatch.setattr(approval, "of_power_off", lambda _downtime: None)
     return names
 
 
 def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
-    from tasks import downtimes, gpus, machine, recovery, removal, scheduling, service, workloads
+    from tasks import downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads
 
     names = _watched(monkeypatch)
-    for module in (downtimes, gpus, machine, recovery, removal, scheduling, service, workloads):
+    for module in (downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads):
         for name, one in list(vars(module).items()):
             if hasattr(one, "fn") and hasattr(one, "retries"):
                 monkeypatch.setattr(module, name, one.fn)
@@ -53,7 +53,9 @@ def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, thro
 
 
 def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = cases.record(procedure="remove", changes=("shutdown", "taint", "cordon"), done=("taint",), aborted=True)
+    record = cases.record(
+        procedure="remove", changes=("shutdown", "taint", "cordon", "out-of-service"), done=("taint",), aborted=True
+    )
     record = record.model_copy(update={"options": RemoveOptions().model_dump(mode="json")})
     assert tuple(_through(monkeypatch, permanent_removal.back)) == procedures.steps_of(record)
 

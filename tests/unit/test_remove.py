@@ -106,6 +106,12 @@ def test_backing_out_before_the_reset_undoes_and_never_resets() -> None:
     assert procedures.steps_of(record) == procedures.UNDO
 
 
+def test_backing_out_leaves_a_dead_machine_as_it_is_and_clears_what_the_recovery_had_set() -> None:
+    dead = _record(changes=("cordon", "taint", "out-of-service"), done=("taint",))
+    dead = dead.model_copy(update={"aborted": True, "gone_boot": "boot-1"})
+    assert procedures.steps_of(dead) == ("clear-out-of-service", "untaint", "uncordon", "close")
+
+
 def test_planned_maintenance_is_taken_over_with_what_was_found_and_changed() -> None:
     old = cases.record(PlannedOptions(), done=("recovery-gate", "cordon", "taint"), changes=("cordon", "taint"))
     plan = _plan(cases.observation(cases.node(cordoned=True, tainted=True, owned=("cordon", "taint"))), old)
