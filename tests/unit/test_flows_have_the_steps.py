@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from cluster import planners, procedures
-from cluster.options import Options, PlannedOptions, RemoveOptions
+from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions
 from cluster.planned import STEPS as PLANNED
-from flows import permanent_removal, planned_maintenance
+from flows import permanent_removal, planned_maintenance, rejoin
 from tests.unit import planning_cases as cases
 
 
@@ -19,20 +19,44 @@ class _Downtime(NamedTuple):
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the steps that are performed, in order; nothing else happens."""
-    from tasks import approval, downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads
+    from tasks import (
+        approval,
+        downtimes,
+        gpus,
+        joining,
+        machine,
+        outage,
+        recovery,
+        removal,
+        scheduling,
+        service,
+        workloads,
+    )
 
     names: list[str] = []
-    for module in (approval, downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads):
+    for module in (
+        approval,
+        downtimes,
+        gpus,
+        joining,
+        machine,
+        outage,
+        recovery,
+        removal,
+        scheduling,
+        service,
+        workloads,
+    ):
         monkeypatch.setattr(module, "perform", lambda _downtime, step: names.append(step.name))
     monkeypatch.setattr(approval, "of_power_off", lambda _downtime: None)
     return names
 
 
 def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
-    from tasks import downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads
+    from tasks import downtimes, gpus, joining, machine, outage, recovery, removal, scheduling, service, workloads
 
     names = _watched(monkeypatch)
-    for module in (downtimes, gpus, machine, outage, recovery, removal, scheduling, service, workloads):
+    for module in (downtimes, gpus, joining, machine, outage, recovery, removal, scheduling, service, workloads):
         for name, one in list(vars(module).items()):
             if hasattr(one, "fn") and hasattr(one, "retries"):
                 monkeypatch.setattr(module, name, one.fn)
@@ -46,6 +70,7 @@ def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
     [
         (planned_maintenance.through, PlannedOptions(power_on="controller")),
         (permanent_removal.through, RemoveOptions()),
+        (rejoin.through, RejoinOptions()),
     ],
 )
 def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, through: Any, options: Options) -> None:
@@ -63,3 +88,4 @@ def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest
 def test_every_step_of_every_procedure_can_be_performed() -> None:
     assert set(PLANNED) <= set(procedures.table("planned"))
     assert set(planners.step_names(RemoveOptions())) <= set(procedures.table("remove"))
+    assert set(planners.step_names(RejoinOptions())) <= set(procedures.table("rejoin"))
