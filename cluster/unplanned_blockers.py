@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import node as node_
-from cluster import storm, system_nodes
+from cluster import capacity, storm, system_nodes
 from cluster.plan import Finding
 from cluster.planned_case import listed
 from cluster.unplanned_case import Case
@@ -21,7 +21,9 @@ def of(case: Case) -> tuple[Finding, ...]:
     """All of them, in the order of the steps that they concern."""
     found: list[Finding] = []
     if case.fresh:
+        seen = case.observation
         found += [*_not_down(case), *_recovery(case), *_power(case)]
+        found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
     if case.before_taint:
         found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
         found += [*_storm(case), *_own_pods(case)]

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cluster import planners, procedures
-from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions
+from cluster import planners, procedures, unplanned, unplanned_table
+from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
 from cluster.planned import STEPS as PLANNED
-from flows import permanent_removal, planned_maintenance, rejoin
+from flows import permanent_removal, planned_maintenance, rejoin, unplanned_recovery
 from tests.unit import planning_cases as cases
+from tests.unit.outage_cases import recovery
 
 
 class _Downtime(NamedTuple):
@@ -75,6 +76,15 @@ def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
 )
 def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, through: Any, options: Options) -> None:
     assert tuple(_through(monkeypatch, through)) == planners.step_names(options)
+
+
+def test_flow_of_a_recovery_has_the_steps_of_either_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone_through = tuple(_through(monkeypatch, unplanned_recovery.through))
+    assert gone_through == unplanned.STEPS == tuple(step.name for step in unplanned_table.STEPS)
+    options = UnplannedOptions(power_on="controller", resets=1)
+    for course in ("down", "returned"):
+        record = recovery(options, course=course)
+        assert set(unplanned.steps_of(record, options)) <= set(gone_through)
 
 
 def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest.MonkeyPatch) -> None:
