@@ -177,11 +177,11 @@ RESET_HOST = Step("reset-host", _needs_no_reset, _reset_seen, _reset, during="st
 def _is_deleted(downtime: Downtime) -> Seen | None:
     found = downtime.find_node()
     if found is None:
-        return Seen("the Node is gone", Made(DELETED, downtime.record.node_uid, "made"))
+        return _with_all_that_was_on_it(downtime, "the Node is gone")
     if found["metadata"]["uid"] == downtime.record.node_uid:
         return None
     if changed(downtime.record, DELETED):
-        return Seen("the Node is gone; another of its name came", Made(DELETED, downtime.record.node_uid, "made"))
+        return _with_all_that_was_on_it(downtime, "the Node is gone; another of its name came")
     raise Blocked(
         "node-recreated",
         f"The Node {downtime.node} was deleted and made anew by somebody else since the removal began. It was left "
@@ -204,7 +204,11 @@ def delete_node(downtime: Downtime, uid: str) -> None:
         downtime.say("delete-node", proven_off.require(downtime))
     downtime.write(lambda old: records_of.change_is(old, DELETED, uid, "intended"))
     nodes.delete(downtime.api, downtime.node, downtime.lock, uid)
+
+
+def _with_all_that_was_on_it(downtime: Downtime, proof: str) -> Seen:
     downtime.write(_without_things_on_it)
+    return Seen(proof, Made(DELETED, downtime.record.node_uid, "made"))
 
 
 def _without_things_on_it(old: Record) -> Record:
@@ -227,7 +231,7 @@ def _deletion_seen(downtime: Downtime) -> Seen:
             f"The Node {downtime.node} was deleted, but is still there after {seconds:.0f} s: a finalizer holds it",
             f"See 'kubectl get node {downtime.node} -o yaml'; then 'downtime resume {downtime.node}'.",
         )
-    return Seen(seen.proof, Made(DELETED, downtime.record.node_uid, "made"))
+    return _with_all_that_was_on_it(downtime, seen.proof)
 
 
 DELETE_NODE = Step("delete-node", _is_deleted, _deletion_seen, _delete)
