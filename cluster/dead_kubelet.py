@@ -16,8 +16,9 @@ from cluster.errors import Blocked, Misused
 from cluster.options import DeadKubelet, UnplannedOptions
 from cluster.power import wait_for_status
 from cluster.record import Approval, Record, approved, change_is, noted
-from cluster.signs_of_life import back, returned, unless_back
+from cluster.signs_of_life import back, returned
 from cluster.ssh import Ssh
+from cluster.ssh_probe import State
 from cluster.step import Made, Seen, Step
 
 _RESTART_TIMEOUT = 60.0
@@ -67,8 +68,7 @@ def ended(downtime: Downtime, boot: str) -> None:
         downtime.write(lambda old: old.model_copy(update={"gone_boot": boot}))
 
 
-def _off_or_silent(downtime: Downtime) -> Seen | None:
-    state = outage.ssh_state(downtime)
+def _off_or_silent(downtime: Downtime, state: State) -> Seen | None:
     status = reach.power(downtime).status(reach.host(downtime)).state
     if state == "answers":
         return None if chosen(downtime) != "leave" else Seen(f"SSH answers: the machine is not off; {_OFFER}")
@@ -164,4 +164,13 @@ def _wait_until_back(downtime: Downtime) -> Seen | None:
     return probing.probe(lambda: back(downtime), min(180.0, downtime.settings.drain.back_minutes * 60), first=1.0)
 
 
-SEE_MACHINE = unless_back(Step("see-machine", _off_or_silent, _acted, act))
+def _needs_nothing(downtime: Downtime) -> Seen | None:
+    state = outage.ssh_state(downtime)
+    came = back(downtime) if state == "answers" else None
+    if came is None or _shutdown(downtime) is not None:
+        return came or _off_or_silent(downtime, state)
+    # Nothing was set on the node yet: it takes the course of one that came back by itself.
+    return Seen(returned(downtime, came.proof))
+
+
+SEE_MACHINE = Step("see-machine", _needs_nothing, _acted, act)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import node as node_
 from cluster import capacity, storm, system_nodes
+from cluster import node as node_
 from cluster.plan import Finding
 from cluster.planned_case import listed
 from cluster.unplanned_case import Case
