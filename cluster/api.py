@@ -90,11 +90,15 @@ class Api:
         """
         return self._json("PUT", path, body) or {}
 
-    def delete(self, path: str, *, uid: str = "") -> bool:
-        """Delete an object, if its uid is the one given; False when there is none."""
+    def delete(self, path: str, *, uid: str = "", version: str = "") -> bool:
+        """Delete an object, if its uid and its resource version are the ones given; False when there is none.
+
+        Raises:
+            Conflict: they are not.
+        """
         body: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
         if uid:
-            body["preconditions"] = {"uid": uid}
+            body["preconditions"] = {"uid": uid, **({"resourceVersion": version} if version else {})}
         return self._json("DELETE", path, body, missing_ok=True) is not None
 
     def ready(self) -> bool:

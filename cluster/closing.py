@@ -13,12 +13,14 @@ def _not_yet(_: Downtime) -> Seen | None:
 
 
 def _leave(downtime: Downtime) -> None:
-    downtime.change_node(lambda old: ownership.unmarked(old, downtime.record.id))
+    if downtime.find_node() is not None:
+        downtime.change_node(lambda old: ownership.unmarked(old, downtime.record.id))
     admission.dismiss(downtime.api, downtime.node, downtime.record.id)
 
 
 def _seen_left(downtime: Downtime) -> Seen:
-    if scheduling.mark_is_gone(downtime.see_node(), downtime.record.id):
+    found = downtime.find_node()
+    if found is None or scheduling.mark_is_gone(found, downtime.record.id):
         return Seen("nothing of this downtime is left on the node")
     raise Failed(
         "mark-stands",

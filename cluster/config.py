@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from cluster.config_paths import AnchoredPath, anchored
 from cluster.errors import Misused
 from cluster.hosts import split_address
+from cluster.max_unavailable import Limits
 from cluster.names import node_name
 from cluster.secret_refs import HOW, SecretRef
 
@@ -81,6 +82,8 @@ class HostsSettings(Section):
     """Seconds for a command where the caller gives none."""
     addresses: dict[str, str] = {}
     """Node name to "address" or "address:port"; others are reached at the node's InternalIP."""
+    join_timeout: PositiveFloat = 180
+    """Seconds for one 'kubeadm join'; the machine itself ends one that takes longer."""
     sudo_password: SecretRef | None = None
     """Only where sudo asks for one; it goes through standard input."""
 
@@ -183,14 +186,25 @@ class DrainSettings(Section):
     off_minutes: PositiveFloat = 10
     back_minutes: PositiveFloat = 15
     gpu_minutes: PositiveFloat = 10
+    stable_seconds: PositiveFloat = 120
+    """For how long a node that failed must be steadily Ready before it gets work again."""
     approval_hours: PositiveFloat = 72
     return_hours: PositiveFloat = 336
     service_namespaces: list[str] = []
     """More namespaces that hold parts of the cluster and no researcher's work."""
 
 
-class LimitsSettings(Section):
-    """``[limits]``: how many nodes may be in downtime at once."""
+class RemovalSettings(Section):
+    """``[removal]``: how long the steps of a permanent removal take."""
+
+    reset_seconds: float = Field(default=180, ge=10, le=1800)
+    """How long ``kubeadm reset`` may take on a machine."""
+    away_seconds: float = Field(default=60, ge=1, le=3600)
+    """For how long a Node that was deleted is seen to stay away."""
+
+
+class LimitsSettings(Limits):
+    """``[limits]``: how many nodes may be down at once, of the cluster, of a kind, of a node pool."""
 
 
 class NotifySettings(Section):
@@ -209,6 +223,7 @@ class Settings(BaseSettings):
     power: PowerSettings = PowerSettings()
     recovery: RecoverySettings = RecoverySettings()
     drain: DrainSettings = DrainSettings()
+    removal: RemovalSettings = RemovalSettings()
     limits: LimitsSettings = LimitsSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -9,6 +9,7 @@ from cluster import consent, planning
 from cluster import record as records_of
 from cluster.downtime import Downtime
 from cluster.observation import Observation
+from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Workload
 from cluster.planned_case import Case
 from cluster.record import Approval, Record
@@ -41,11 +42,15 @@ def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
     Args:
         why: kept in the record.
     """
-    if downtime.record.aborted or downtime.record.done("shut-down") or "shut-down" not in downtime.steps:
+    options = downtime.options
+    last = "reset-host" if isinstance(options, RemoveOptions) else "shut-down"
+    if downtime.record.aborted or downtime.record.done(last) or last not in downtime.steps:
+        return ()
+    if not isinstance(options, PlannedOptions | RemoveOptions):
         return ()
     seen, _ = planning.look_again(downtime)
     allowed = consent.agreed(downtime.record, "tolerating", consent.ALLOW)
-    asked = tuple(pod for pod in _case(downtime, seen).tolerating if pod not in allowed)
+    asked = tuple(pod for pod in _case(downtime, seen, options).tolerating if pod not in allowed)
     if asked:
         digest = consent.digest_of(asked)
         approval = Approval(subject="tolerating", digest=digest, items=asked, answer=consent.ALLOW, who=who, at=_now())
@@ -53,8 +58,8 @@ def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
     return asked
 
 
-def _case(downtime: Downtime, seen: Observation) -> Case:
-    return Case(seen, seen.node or {}, downtime.options, downtime.settings, downtime.record, downtime.steps)
+def _case(downtime: Downtime, seen: Observation, options: PlannedOptions | RemoveOptions) -> Case:
+    return Case(seen, seen.node or {}, options, downtime.settings, downtime.record, downtime.steps)
 
 
 def _write(downtime: Downtime, approval: Approval, note: str = "") -> None:

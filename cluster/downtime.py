@@ -15,13 +15,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster import admission, events, limits, names, node, nodes, ownership, procedures, recovery, service
+from cluster import (
+    admission,
+    crossing,
+    events,
+    formerly,
+    limits,
+    names,
+    nodes,
+    outage,
+    ownership,
+    procedures,
+    recovery,
+    service,
+    unplanned,
+)
 from cluster.api import Api, Object
 from cluster.config import Settings
-from cluster.errors import Blocked, Misused
+from cluster.errors import Blocked, Misused, Waiting
 from cluster.gate import Verdict
 from cluster.lock import Lock
-from cluster.options import PlannedOptions, Procedure
+from cluster.options import Options, Procedure, parse
+from cluster.plan import Finding
 from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
@@ -62,9 +77,9 @@ class Downtime:
         return procedures.steps_of(self.record) if self.record.open else ()
 
     @property
-    def options(self) -> PlannedOptions:
+    def options(self) -> Options:
         """The choices that were made when the downtime was opened."""
-        return PlannedOptions.model_validate(self.record.options)
+        return parse(self.record.procedure, self.record.options)
 
     def write(self, mutate: Mutation) -> Record:
         """Write the record, as the holder of the lock.
@@ -81,8 +96,16 @@ class Downtime:
         return nodes.update(self.api, self.node, self.lock, change)
 
     def see_node(self) -> Object:
-        """The Node, as it is now."""
+        """The Node, as it is now.
+
+        Raises:
+            Blocked: there is none (any more).
+        """
         return nodes.get(self.api, self.node)
+
+    def find_node(self) -> Object | None:
+        """The Node, as it is now; None: there is none (any more)."""
+        return nodes.find(self.api, self.node)
 
 
 @dataclass(frozen=True)
@@ -91,7 +114,7 @@ class Start:
 
     procedure: Procedure
     node: str
-    options: PlannedOptions
+    options: Options
     gate: Verdict | None
     who: str
     flow_run: str = ""
@@ -106,8 +129,9 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
     Raises:
         Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
     """
+    crossing.require_confirmed(start.node, start.options)
     with _locked(api, settings, start.node) as lock:
-        record = _begin(api, start, Records(api).open_of(start.node), lock)
+        record = _begin(api, settings, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
 
 
@@ -150,14 +174,16 @@ def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
 def _marked(downtime: Downtime) -> Downtime:
     # The new epoch on the Node itself: the update of a holder that was overtaken now meets another version.
     record, epoch = downtime.record, downtime.lock.epoch
-    if _gone(downtime.api, downtime.node):
+    # A node that is removed, or not joined yet, carries nothing.
+    gone = _gone(downtime.api, downtime.node)
+    if gone and record.procedure not in ("remove", "rejoin"):
         raise Blocked(
             "node-gone",
             f"The Node {downtime.node} was deleted while it was in downtime. Nothing was changed by this command",
             f"If it comes back by itself, 'downtime resume {downtime.node}' goes on then; "
             f"'downtime abort {downtime.node}' closes its record.",
         )
-    if not record.done("close"):
+    if not record.done("close") and not gone:
         downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
     return downtime
 
@@ -213,14 +239,34 @@ def _epoch_on_node(api: Api, name: str) -> int:
     return mark.epoch if mark is not None else 0
 
 
-def _begin(api: Api, start: Start, present: Record | None, lock: Lock) -> Record:
+def _begin(api: Api, settings: Settings, start: Start, present: Record | None, lock: Lock) -> Record:
+    if present is not None and crossing.may_take_over(present, start.procedure):
+        return _cross(api, settings, present, start, lock)
     if present is not None:
         _require_same(present, start)
         return _take_over(api, start.node, lock, start.flow_run)
     _require_first(api, start)
     new = _new_record(api, start, lock)
-    admission.admit(api, start.node, new.id, start.procedure, limits.judge_of(api, start.node), lock.check)
+    # Nothing speaks against the way back into service.
+    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
+    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
+    _announce(api, new)
+    return new
+
+
+def _no_objection(_: frozenset[str]) -> list[Finding]:
+    return []
+
+
+def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
+    judge = limits.judge_of(api, start.node, settings.limits)
+    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
+    new = Records(api).update(
+        start.node,
+        lock.epoch,
+        lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
+    )
     _announce(api, new)
     return new
 
@@ -268,13 +314,16 @@ def _require_first(api: Api, start: Start) -> None:
 
 
 def _require_same(present: Record, start: Start) -> None:
+    if present.procedure == "planned" and start.procedure == "unplanned":
+        found = unplanned.in_downtime(present)
+        raise Waiting(found.code, found.message, found.remedy)
     if present.procedure != start.procedure:
         raise Blocked(
             "in-downtime",
             f"{start.node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
             f"'downtime resume {start.node}' goes on with it; 'downtime abort {start.node}' backs out.",
         )
-    if PlannedOptions.model_validate(present.options) != start.options:
+    if parse(present.procedure, present.options) != start.options:
         raise Blocked(
             "other-options",
             f"{start.node} is in {present.procedure} downtime already, opened with other options",
@@ -292,23 +341,30 @@ def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
 
 
 def _new_record(api: Api, start: Start, lock: Lock) -> Record:
-    found = nodes.get(api, start.node)
+    # Of a machine that is to join again there may be no Node, and what it was is told by its records.
+    found = nodes.find(api, start.node) if start.procedure == "rejoin" else nodes.get(api, start.node)
+    former = formerly.of(found, Records(api).closed_of(start.node)) if start.procedure == "rejoin" else None
     now = datetime.now(UTC)
-    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(start.gate))} if start.gate else {}
+    gated = start.gate if start.procedure != "unplanned" else None
+    gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(gated))} if gated else {}
+    before = former.found if former is not None else _found(found or {}, api)
+    if start.procedure == "unplanned" and found is not None:
+        before = outage.found_of(api, found, before, Records(api).read(start.node))
     return noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
             epoch=lock.epoch,
             procedure=start.procedure,
             node=start.node,
-            node_uid=found["metadata"]["uid"],
+            node_uid=found["metadata"]["uid"] if found is not None else "",
             reason=start.options.reason,
             who=start.who,
             opened=now,
             updated=now,
             options=start.options.model_dump(mode="json"),
             flow_run=start.flow_run,
-            found=_found(found, api),
+            found=before,
+            kept=former.kept if former is not None else None,
             gate=start.gate,
             steps=gate,
         ),
@@ -317,17 +373,8 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
 
 
 def _found(found: Object, api: Api) -> Found:
-    annotations = dict(found["metadata"].get("annotations") or {})
-    return Found(
-        labels=found["metadata"].get("labels") or {},
-        annotations={key: value for key, value in annotations.items() if len(value) <= 4096},
-        taints=tuple(node.taints(found)),
-        unschedulable=node.unschedulable(found),
-        boot_id=node.boot_id(found),
-        machine_id=node.machine_id(found),
-        gpus=node.gpus(found),
-        service=service.gather(api).model_dump(mode="json"),
-    )
+    health = service.gather(api).model_dump(mode="json")
+    return formerly.found_of(found).model_copy(update={"service": health})
 
 
 def who() -> str:

@@ -42,6 +42,11 @@ def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
 
 def _gone(downtime: Downtime) -> Seen | None:
     found = of_node(downtime)
+    if downtime.record.procedure == "remove" and remaining(found):
+        # Imported here: a removal is about more than pods, and builds on this module.
+        from cluster import removal
+
+        return removal.dead_pods(downtime)
     return None if remaining(found) else _with_whereabouts(downtime, _proof(found))
 
 

@@ -10,8 +10,15 @@ from cluster import node, nodes, ownership
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Failed
+from cluster.record import Record
 from cluster.step import Seen, Step
 from cluster.watching import until
+
+
+def expected(record: Record) -> dict[str, int]:
+    """The GPUs that must be there: as they were found; of a new machine that joins as a GPU worker, one at least."""
+    new = record.procedure == "rejoin" and record.kept is None
+    return {"nvidia.com/gpu": 1} if new and record.options.get("role") == "gpu-worker" else record.found.gpus
 
 
 def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -20,7 +27,7 @@ def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[in
 
 
 def _all_there(downtime: Downtime) -> Seen | None:
-    recorded = downtime.record.found.gpus
+    recorded = expected(downtime.record)
     if not any(recorded.values()):
         return Seen("it had no GPUs")
     found = downtime.see_node()
@@ -37,7 +44,7 @@ def _proof(recorded: dict[str, int], found: Object) -> Seen | None:
 
 
 def _see_all(downtime: Downtime) -> Seen:
-    recorded = downtime.record.found.gpus
+    recorded = expected(downtime.record)
     seconds = downtime.settings.drain.gpu_minutes * 60
 
     def judge(now: dict[str, Object]) -> Seen | None:

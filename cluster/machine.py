@@ -68,7 +68,9 @@ def _rebooted(downtime: Downtime, sent: str) -> bool:
 
 
 def _shut_down(downtime: Downtime) -> None:
-    admission.check_again(downtime.api, downtime.node, limits.judge_of(downtime.api, downtime.node))
+    admission.check_again(
+        downtime.api, downtime.node, limits.judge_of(downtime.api, downtime.node, downtime.settings.limits)
+    )
     _, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]

@@ -14,6 +14,7 @@ from cluster.errors import Misused
 NAMESPACE = "runai-downtime"
 FLEET = "fleet"
 DRAIN_KEY, DRAIN_VALUE, DRAIN_EFFECT = "runai", "drain", "NoExecute"
+OUT_OF_SERVICE_KEY, OUT_OF_SERVICE_VALUE = "node.kubernetes.io/out-of-service", "nodeshutdown"
 OWNS_ANNOTATION = "runai-downtime/owns"
 NODE_LABEL = "runai-downtime/node"
 

@@ -67,6 +67,16 @@ def drained_by_taint(node: Object) -> bool:
     return any(is_drain(taint) for taint in taints(node))
 
 
+def is_out_of_service(taint: Taint) -> bool:
+    """Whether it is Kubernetes' out-of-service taint, which force-deletes the pods of a node that is not Ready."""
+    return taint.get("key") == names.OUT_OF_SERVICE_KEY and taint.get("effect") == names.DRAIN_EFFECT
+
+
+def out_of_service(node: Object) -> bool:
+    """Whether the out-of-service taint stands on it."""
+    return any(is_out_of_service(taint) for taint in taints(node))
+
+
 def unschedulable(node: Object) -> bool:
     """Whether it is cordoned."""
     return bool(node.get("spec", {}).get("unschedulable"))

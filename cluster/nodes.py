@@ -22,15 +22,42 @@ def get(api: Api, name: str) -> Object:
     Raises:
         Blocked: there is no such node.
     """
-    found = api.get(f"{NODES}/{name}")
+    found = find(api, name)
     if found is None:
         raise Blocked("unknown-node", f"There is no node {name} in this cluster", "See 'kubectl get nodes'.")
     return found
 
 
+def find(api: Api, name: str) -> Object | None:
+    """The Node; None: there is none of that name."""
+    return api.get(f"{NODES}/{name}")
+
+
 def every(api: Api) -> Iterator[Object]:
     """All Nodes, a page in memory at a time."""
     return api.iterate(NODES)
+
+
+def delete(api: Api, name: str, lock: Lock, uid: str) -> None:
+    """Delete the Node of this uid, fenced as an update is; nothing if it is gone, or another one came.
+
+    Raises:
+        LockLost: the lock was lost or taken over.
+    """
+    for _ in range(_ATTEMPTS):
+        node = find(api, name)
+        if node is None or node["metadata"]["uid"] != uid or node["metadata"].get("deletionTimestamp"):
+            return
+        mark = ownership.read(node)
+        if mark is not None and mark.epoch > lock.epoch:
+            raise _overtaken(name, mark.epoch)
+        lock.check()
+        try:
+            api.delete(f"{NODES}/{name}", uid=uid, version=node["metadata"]["resourceVersion"])
+            return
+        except Conflict:
+            continue
+    raise _contended(name)
 
 
 def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) -> Object:
@@ -48,11 +75,7 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
         node = get(api, name)
         mark = ownership.read(node)
         if mark is not None and mark.epoch > lock.epoch:
-            raise LockLost(
-                "lock-lost",
-                f"Another process took over the downtime of {name} (epoch {mark.epoch}); nothing more is changed",
-                f"'downtime status {name}' shows who goes on and how far.",
-            )
+            raise _overtaken(name, mark.epoch)
         new = change(node)
         if new == node:
             return node
@@ -61,7 +84,19 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
             return api.replace(f"{NODES}/{name}", new)
         except Conflict:
             continue
-    raise Failed(
+    raise _contended(name)
+
+
+def _overtaken(name: str, epoch: int) -> LockLost:
+    return LockLost(
+        "lock-lost",
+        f"Another process took over the downtime of {name} (epoch {epoch}); nothing more is changed",
+        f"'downtime status {name}' shows who goes on and how far.",
+    )
+
+
+def _contended(name: str) -> Failed:
+    return Failed(
         "contended",
         f"Node {name} is being written by others all the time",
         "Find out who writes to it, then run the same command again.",

@@ -21,7 +21,10 @@ from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked
 from cluster.inventory import NodeSummary
+from cluster.joining import Joining
+from cluster.local_volumes import LocalVolume
 from cluster.names import node_name
+from cluster.outage_facts import OutageFacts
 from cluster.owners import Chains, Resolver
 from cluster.plan import Finding
 from cluster.service import ServiceHealth
@@ -65,6 +68,10 @@ class Observation(BaseModel):
     host: HostFacts | None = Field(default=None, description="None: the machine was not asked.")
     power_status: str = Field(default="none", description="on, off, unknown, or none: there is no controller.")
     own_pods: tuple[str, ...] = Field(default=(), description="Pods on the node that this product depends on.")
+    outage: OutageFacts | None = Field(default=None, description="Of an unplanned recovery: the signs of life.")
+    local_volumes: tuple[LocalVolume, ...] = Field(default=(), description="Of a removal: data that is lost with it.")
+    bound_pods: tuple[str, ...] = Field(default=(), description="Of a removal: pods that can run on no other node.")
+    joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 
 
 def observe(
@@ -76,6 +83,7 @@ def observe(
     recovery: Verdict | None = None,
     host: HostFacts | None = None,
     power_status: str = "none",
+    absent_ok: bool = False,
 ) -> Observation:
     """Look at the cluster for the sake of one node.
 
@@ -84,13 +92,14 @@ def observe(
         recovery: the recovery gate's verdict, if it was asked for.
         host: what the machine says of itself, if it was asked.
         power_status: what the power controller says.
+        absent_ok: that there is no such node is an observation like any other.
 
     Raises:
         Blocked: ``unknown-node``: names those that are nearly the same; ``forbidden``; and so on.
         Unreachable: the API server does not answer.
     """
     nodes, node = _nodes(api, node_name(name))
-    if node is None:
+    if node is None and not absent_ok:
         raise unknown_node(name, nodes)
     pods = api.list("/api/v1/pods", fields=f"spec.nodeName={name}")
     # Neither mirror pods nor those of DaemonSets belong to a workload: who owns them is not asked.

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Procedure = Literal["planned", "unplanned", "remove", "rejoin"]
 Interactive = Literal["ask", "evict", "refuse"]
+Role = Literal["", "gpu-worker", "cpu-worker", "system"]
+DeadKubelet = Literal["leave", "restart", "shut-down"]
 
 
-class PlannedOptions(BaseModel):
-    """The choices of planned maintenance."""
-
+class _Chosen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(default="", max_length=500, description="Why: shown in the record, Events and the report.")
+
+
+class _Draining(_Chosen):
     interactive: Interactive = Field(
         default="ask", description="Interactive workloads: ask a person, evict them, or refuse to go on."
-    )
-    shut_down: bool = Field(default=True, description="Shut the machine down after the drain, and see it back.")
-    power_on: Literal["controller", "person"] = Field(
-        default="person", description="Who switches the machine on again: the power controller, or a person."
-    )
-    hold: bool = Field(
-        default=True, description="Wait, before the return, until a person says that the work on the machine is done."
     )
     eviction_minutes: int | None = Field(
         default=None, ge=1, le=10080, description="Give up when pods are still there after so many minutes."
@@ -37,3 +33,120 @@ class PlannedOptions(BaseModel):
     override_recovery_gate: str = Field(
         default="", max_length=500, description="Why the node may go down without a good recovery check."
     )
+
+
+class PlannedOptions(_Draining):
+    """The choices of planned maintenance."""
+
+    shut_down: bool = Field(default=True, description="Shut the machine down after the drain, and see it back.")
+    power_on: Literal["controller", "person"] = Field(
+        default="person", description="Who switches the machine on again: the power controller, or a person."
+    )
+    hold: bool = Field(
+        default=True, description="Wait, before the return, until a person says that the work on the machine is done."
+    )
+
+
+class UnplannedOptions(_Chosen):
+    """The choices of unplanned recovery."""
+
+    said_down: bool = Field(
+        default=False, description="A person says that the node is down, though it is called Ready."
+    )
+    grace_seconds: int = Field(
+        default=120, ge=0, le=3600, description="How long since the last sign of life it may come back by itself."
+    )
+    dead_kubelet: DeadKubelet = Field(
+        default="leave", description="If SSH answers but the kubelet is dead: leave it, restart it, or shut down."
+    )
+    resets: int = Field(
+        default=0, ge=0, le=5, description="How many power resets may be tried before a person is asked."
+    )
+    power_on: Literal["controller", "person"] = Field(
+        default="person", description="Who switches the machine on again: the power controller, or a person."
+    )
+    hold: bool = Field(default=True, description="Wait, before the return, until a person says that it may return.")
+    adopt_taint: bool = Field(default=False, description="Make a runai=drain taint set by hand ours: it is removed.")
+    override_storm: str = Field(default="", max_length=500, description="Why to go on although many nodes are down.")
+    override_recovery_gate: str = Field(
+        default="",
+        max_length=500,
+        description="Why a machine that still runs may be stopped or reset without a good recovery check.",
+    )
+
+    @property
+    def interactive(self) -> Interactive:
+        """Nobody is asked about work on a machine that is down already."""
+        return "evict"
+
+    @property
+    def eviction_minutes(self) -> int | None:
+        """Pods of a dead machine are not waited for by their grace periods."""
+        return None
+
+
+class RemoveOptions(_Draining):
+    """The choices of permanent removal."""
+
+    confirmed: str = Field(default="", description="The node's name, typed once more: it is to go for good.")
+
+    @property
+    def shut_down(self) -> bool:
+        """The machine is reset, not shut down."""
+        return False
+
+    @property
+    def hold(self) -> bool:
+        """It does not return."""
+        return False
+
+    @property
+    def power_on(self) -> Literal["controller", "person"]:
+        """It is not switched on."""
+        return "person"
+
+
+class RejoinOptions(_Chosen):
+    """The choices of a rejoin."""
+
+    host: str = Field(default="", max_length=260, description="Address of the machine; default: as configured.")
+    role: Role = Field(default="", description="For a machine without a record, or instead of the role that it had.")
+    confirmed: str = Field(default="", description="The node's name, typed once more, for a machine without a record.")
+
+    @property
+    def interactive(self) -> Interactive:
+        """There is no work on a node that is not there."""
+        return "evict"
+
+    @property
+    def adopt_taint(self) -> bool:
+        """There is nothing to adopt on a node that is not there."""
+        return False
+
+    @property
+    def eviction_minutes(self) -> int | None:
+        """Nothing is evicted."""
+        return None
+
+
+Options = PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions
+_MODELS: dict[Procedure, type[PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions]] = {
+    "planned": PlannedOptions,
+    "unplanned": UnplannedOptions,
+    "remove": RemoveOptions,
+    "rejoin": RejoinOptions,
+}
+
+
+def model_of(procedure: Procedure) -> type[PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions]:
+    """The model of a procedure's choices."""
+    return _MODELS[procedure]
+
+
+def parse(procedure: Procedure, document: dict[str, Any]) -> Options:
+    """The choices as a record keeps them.
+
+    Raises:
+        pydantic.ValidationError: another version wrote them.
+    """
+    return _MODELS[procedure].model_validate(document)

@@ -15,9 +15,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cluster import names
-from cluster.node import Object, drained_by_taint, is_drain, taints, unschedulable
+from cluster.node import Object, drained_by_taint, is_drain, is_out_of_service, out_of_service, taints, unschedulable
 
-Thing = Literal["cordon", "taint"]
+Thing = Literal["cordon", "taint", "out-of-service"]
 
 
 class Owns(BaseModel):
@@ -90,6 +90,25 @@ def untainted(node: Object, record: str, epoch: int) -> Object:
         return node
     changed = _disowning(node, record, epoch, "taint")
     changed["spec"]["taints"] = [taint for taint in taints(node) if not is_drain(taint)]
+    return changed
+
+
+def put_out_of_service(node: Object, record: str, epoch: int) -> Object:
+    """The Node with Kubernetes' out-of-service taint. One that stands already is somebody else's, and stays theirs."""
+    if out_of_service(node):
+        return node
+    changed = _owning(node, record, epoch, "out-of-service")
+    taint = {"key": names.OUT_OF_SERVICE_KEY, "value": names.OUT_OF_SERVICE_VALUE, "effect": names.DRAIN_EFFECT}
+    changed["spec"]["taints"] = [*taints(node), taint]
+    return changed
+
+
+def put_in_service(node: Object, record: str, epoch: int) -> Object:
+    """The Node without our out-of-service taint; unchanged when it is not ours."""
+    if not owns(node, record, "out-of-service"):
+        return node
+    changed = _disowning(node, record, epoch, "out-of-service")
+    changed["spec"]["taints"] = [taint for taint in taints(node) if not is_out_of_service(taint)]
     return changed
 
 

@@ -13,6 +13,7 @@ def perform_all(downtime: Downtime) -> None:
     Raises:
         DowntimeError: as the steps do.
     """
-    steps = procedures.table()
-    for name in downtime.steps:
-        perform(downtime, steps[name])
+    steps = procedures.table(downtime.record.procedure)
+    # Asked anew each time: some steps find out which others there are.
+    while left := procedures.left(downtime.record):
+        perform(downtime, steps[left[0]])

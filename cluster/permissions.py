@@ -55,6 +55,8 @@ PERMISSIONS = (
     Permission(
         ("update",), ("nodes",), "cordon and drain taint, and in the same update that they are this product's own"
     ),
+    Permission(("delete",), ("nodes",), "removing a node for good"),
+    Permission(("list",), ("persistentvolumes",), "which data lies on a node that is to be removed"),
     Permission(("list", "watch"), ("pods",), "what runs on a node, when it is gone, and where it went"),
     Permission(("get",), ("namespaces",), "which cluster it is (uid of kube-system), and whether it is self-hosted"),
     Permission(("list",), ("poddisruptionbudgets",), "budgets that the drain would violate", "policy"),
@@ -74,6 +76,7 @@ PERMISSIONS = (
         "coordination.k8s.io",
         "kube-node-lease",
     ),
+    Permission(("list",), ("volumeattachments",), "volumes that stay attached to a node that failed", "storage.k8s.io"),
     Permission(
         ("get", "list", "create", "update", "delete"), ("configmaps",), "records of downtimes", namespace=_BOOKKEEPING
     ),
@@ -92,6 +95,20 @@ PERMISSIONS = (
         "telling about a downtime in 'kubectl describe node'",
         namespace="default",
         without="no Events are written",
+    ),
+    Permission(
+        ("list", "delete"),
+        ("secrets",),
+        "join tokens: finding those of this product by their description, and deleting them",
+        namespace="kube-system",
+        without="no machine can be rejoined",
+    ),
+    Permission(
+        ("get",),
+        ("configmaps",),
+        "the cluster's certificate authority, by which a machine of another cluster is recognised",
+        namespace="kube-system",
+        without="no machine that has joined before can be rejoined",
     ),
     _owners("apps", "replicasets", "deployments", "statefulsets"),
     _owners("batch", "jobs", "cronjobs"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import consent, disruption, service, system_nodes
+from cluster import capacity, consent, disruption, service, system_nodes
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.plan import Finding
@@ -20,13 +20,15 @@ def of(case: Case) -> tuple[Finding, ...]:
     """All of them, in the order of the steps that they concern."""
     found: list[Finding] = []
     if case.fresh:
-        found += [*_readiness(case), *_recovery(case)]
+        found += [*_readiness(case), *recovery(case)]
     if case.before_taint or case.before_shutdown:
-        found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
+        seen = case.observation
+        found += system_nodes.objections(seen.nodes, case.name, seen.down)
+        found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
     if case.before_taint:
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:
-        found += [*_tolerating(case), *_host(case), *_power(case)]
+        found += [*tolerating(case), *_host(case), *_power(case)]
     return tuple(found)
 
 
@@ -42,7 +44,8 @@ def _readiness(case: Case) -> Iterator[Finding]:
     )
 
 
-def _recovery(case: Case) -> Iterator[Finding]:
+def recovery(case: Case) -> Iterator[Finding]:
+    """What the recovery gate forbids."""
     verdict = case.observation.recovery
     if verdict is None:
         yield Finding(
@@ -111,7 +114,8 @@ def _deadline(case: Case) -> Iterator[Finding]:
     )
 
 
-def _tolerating(case: Case) -> Iterator[Finding]:
+def tolerating(case: Case) -> Iterator[Finding]:
+    """Pods that the drain leaves there, and that go down with the machine."""
     allowed = consent.agreed(case.record, "tolerating", consent.ALLOW)
     left = [pod for pod in case.tolerating if pod not in allowed]
     if left and not case.options.allow_tolerating:

@@ -11,7 +11,7 @@ from cluster import pods as pod_
 from cluster.config import Settings
 from cluster.node import Object
 from cluster.observation import Observation
-from cluster.options import PlannedOptions
+from cluster.options import PlannedOptions, RemoveOptions
 from cluster.ownership import Thing
 from cluster.plan import Workload
 from cluster.record import Record
@@ -30,7 +30,7 @@ class Case:
 
     observation: Observation
     node: Object
-    options: PlannedOptions
+    options: PlannedOptions | RemoveOptions
     settings: Settings
     record: Record | None
     left: tuple[str, ...]

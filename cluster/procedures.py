@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planned
+from cluster import planners, unplanned
 from cluster.errors import Blocked
-from cluster.options import PlannedOptions
-from cluster.record import Record
+from cluster.options import Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
+from cluster.record import DELETED, RESET, Record
 
 if TYPE_CHECKING:
     from cluster.step import Step
@@ -19,15 +19,34 @@ UNDO = ("untaint", "see-gpus", "uncordon", "see-service", "close")
 
 def steps_of(record: Record) -> tuple[str, ...]:
     """All steps of this downtime, done ones included, in order. Pure."""
+    options = parse(record.procedure, record.options)
+    if isinstance(options, UnplannedOptions):
+        return unplanned.steps_of(record, options)
+    if record.aborted and isinstance(options, RemoveOptions):
+        return _undo_removal(record)
+    if record.aborted and isinstance(options, RejoinOptions):
+        # Only before it joins: the machine stays outside, and what it was stays in the record.
+        return ("delete-token", "close")
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
-    names = planned.step_names(PlannedOptions.model_validate(record.options))
+    names = planners.step_names(options)
     if record.aborted:
         # Who backs out wants the machine back: only one who must switch it on by hand is still waited for.
         unneeded = "approve-return" if "power-on" in names else ""
         return tuple(name for name in names[names.index("see-off") :] if name != unneeded)
     return names
+
+
+def _undo_removal(record: Record) -> tuple[str, ...]:
+    """Backing out of a removal whose machine was not reset. What it took over may have done more than it did itself."""
+    clear = ("clear-out-of-service",) if any(one.what == "out-of-service" for one in record.changes) else ()
+    if _machine_touched(record):
+        return (*clear, "see-off", "approve-return", "see-back", *UNDO)
+    if record.gone_boot:
+        # Who backs out leaves a dead machine as it is: nothing of it could be verified.
+        return (*clear, "untaint", "uncordon", "close")
+    return (*clear, *(name for name in UNDO if name != "see-gpus" or "taint" in record.steps))
 
 
 def left(record: Record) -> tuple[str, ...]:
@@ -45,16 +64,41 @@ def require_abortable(record: Record) -> None:
     Raises:
         Blocked: the node was reset or deleted.
     """
-    if record.procedure in ("remove", "rejoin"):
+    if record.procedure == "remove":
+        _require_not_removed(record)
+    if record.procedure == "rejoin" and any(change.what == "joined" for change in record.changes):
         raise Blocked(
             "cannot-abort",
-            f"The {record.procedure} of {record.node} cannot be undone by this version",
-            f"'downtime status {record.node}' shows how far it is.",
+            f"The machine of {record.node} has joined, or its join was begun: that is not undone half-way",
+            f"'downtime resume {record.node}' goes on; afterwards 'downtime plan remove {record.node}' takes it out.",
         )
 
 
-def table() -> Mapping[str, Step]:
-    """Every step by its name."""
+def _require_not_removed(record: Record) -> None:
+    done = [one for one in record.changes if one.what in (RESET, DELETED) and one.state != "undone"]
+    if done:
+        said = "deleted" if any(one.what == DELETED for one in done) else "reset (or its reset was begun)"
+        raise Blocked(
+            "cannot-abort",
+            f"{record.node} was {said}: that cannot be undone",
+            f"'downtime resume {record.node}' removes it wholly; afterwards 'downtime plan rejoin {record.node}'.",
+        )
+
+
+def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
+    """Every step of a procedure by its name."""
+    if procedure == "unplanned":
+        from cluster import unplanned_table
+
+        return {step.name: step for step in unplanned_table.STEPS}
+    if procedure == "remove":
+        from cluster import removal_table
+
+        return {step.name: step for step in removal_table.STEPS}
+    if procedure == "rejoin":
+        from cluster import rejoin_table
+
+        return {step.name: step for step in rejoin_table.STEPS}
     from cluster import closing, eviction, gpus, machine, recovery, scheduling, service_check, waiting
 
     steps = (

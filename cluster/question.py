@@ -12,7 +12,7 @@ from cluster.record import Subject
 class Answer(NamedTuple):
     """What a person answered, and who it was."""
 
-    given: Literal["evict", "refuse", "done"]
+    given: Literal["evict", "refuse", "done", "off"]
     who: str
 
 

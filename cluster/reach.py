@@ -25,7 +25,7 @@ MASKER = Masker()
 
 def host(downtime: Downtime) -> Host:
     """Where the machine is reached."""
-    return locate(downtime.settings.hosts, downtime.node, node.address(downtime.see_node()))
+    return locate(downtime.settings.hosts, downtime.node, node.address(downtime.find_node() or {}))
 
 
 def power(downtime: Downtime) -> Power:

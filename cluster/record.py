@@ -15,15 +15,21 @@ from cluster.errors import Blocked
 from cluster.gate import Verdict
 from cluster.options import Procedure
 from cluster.plan import Whereabouts, Workload
+from cluster.restoration import Kept
 
 SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
 
+RESET, DELETED = "machine-reset", "node-deleted"
+LASTING = frozenset({RESET, DELETED, "joined"})
+"""Changes that a procedure is there for: they are not undone at its end."""
+
 Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
-Subject = Literal["interactive", "tolerating", "return"]
+Course = Literal["", "returned", "down"]
+Subject = Literal["interactive", "tolerating", "return", "power-off", "dead-kubelet"]
 
 
 class _Model(BaseModel):
@@ -41,6 +47,7 @@ class Found(_Model):
     machine_id: str = ""
     gpus: dict[str, int] = Field(default={}, description="Allocatable GPU resources.")
     service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
+    daemons: tuple[str, ...] = Field(default=(), description="DaemonSets with a pod on the node: namespace/name.")
 
 
 class Change(_Model):
@@ -96,6 +103,7 @@ class Record(_Model):
     options: dict[str, Any] = {}
     flow_run: str = ""
     found: Found
+    kept: Kept | None = Field(default=None, description="What a rejoin gives back to the node.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -103,6 +111,9 @@ class Record(_Model):
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
     went: tuple[Whereabouts, ...] = Field(default=(), description="Where the workloads went, just after the drain.")
     timeline: tuple[Moment, ...] = ()
+    course: Course = Field(default="", description="Of an unplanned recovery: whether the node came back by itself.")
+    gone_boot: str = Field(default="", description="The boot that was proven to have ended: it is back with another.")
+    resets: tuple[datetime, ...] = Field(default=(), description="Power resets, each written before it was sent.")
 
     def done(self, step: str) -> bool:
         """Whether this step is done (and must not be done again)."""
@@ -120,8 +131,11 @@ class Record(_Model):
         return next((one.value for one in self.changes if one.what == "shutdown" and one.state != "undone"), "")
 
     def standing(self) -> tuple[str, ...]:
-        """What this product changed and did not undo. What it was about to change, and perhaps did, is marked so."""
-        last: dict[str, Change] = {change.what: change for change in self.changes}
+        """What this product changed and did not undo; of a closed downtime without what was to last.
+
+        What it was about to change, and perhaps did, is marked so.
+        """
+        last = {change.what: change for change in self.changes if self.open or change.what not in LASTING}
         return tuple(
             f"{change.what} {change.value}".strip() + (" (intended)" if change.state == "intended" else "")
             for change in last.values()

@@ -6,7 +6,7 @@ over: the write is refused here, and the writer must stop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from cluster import names, record
@@ -136,12 +136,27 @@ class Records:
         except Conflict:
             return  # archived by a try that was interrupted
         archived = sorted(self._archived(old.node), key=lambda one: one["metadata"]["creationTimestamp"])
-        for one in archived[: max(0, len(archived) + 1 - _KEPT)]:
+        readable = (_readable(one) for one in archived)
+        needed = needed_by_rejoin(one for one in readable if one is not None)
+        spare = [one for one in archived if one["metadata"]["name"] != f"closed-{needed}"]
+        for one in spare[: max(0, len(archived) + 1 - _KEPT)]:
             self._api.delete(f"{_MAPS}/{one['metadata']['name']}", uid=one["metadata"]["uid"])
 
     def _archived(self, node: str) -> list[Object]:
         selector = f"{_KIND_LABEL}=closed,{names.NODE_LABEL}={names.node_label(node)}"
         return self._api.list(_MAPS, labels=selector)
+
+
+def needed_by_rejoin(closed: Iterable[Record]) -> str:
+    """The id of the record that a rejoin still needs: of the last removal since the last rejoin; empty: none. Pure."""
+    ended = sorted((one for one in closed if not one.aborted), key=lambda one: one.opened)
+    needed = ""
+    for one in ended:
+        if one.procedure == "rejoin":
+            needed = ""
+        elif one.procedure == "remove":
+            needed = one.id
+    return needed
 
 
 def ensure_namespace(api: Api) -> None:
@@ -175,6 +190,14 @@ def _path(node: str) -> str:
 def _parse(found: Object) -> Record:
     name = found["metadata"]["name"]
     return record.from_json((found.get("data") or {}).get(_KEY, ""), f"ConfigMap {names.NAMESPACE}/{name}")
+
+
+def _readable(found: Object) -> Record | None:
+    # A damaged record of the past is no reason to stop: it is kept or dropped by its age, like any other.
+    try:
+        return _parse(found)
+    except Blocked:
+        return None
 
 
 def _document(new: Record, present: Object | None = None) -> Object:

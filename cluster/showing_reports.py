@@ -40,7 +40,13 @@ WHEREABOUTS = {
     "still-here": "is still on the node",
     "unknown": "is not known",
 }
-SUBJECTS = {"interactive": "interactive work", "tolerating": "pods that tolerate the drain", "return": "the return"}
+SUBJECTS = {
+    "interactive": "interactive work",
+    "tolerating": "pods that tolerate the drain",
+    "return": "the return",
+    "power-off": "the power",
+    "dead-kubelet": "the machine with a dead kubelet",
+}
 
 
 def escaped(text: str, longest: int = 300) -> str:
@@ -75,6 +81,15 @@ def plan_markdown(plan: Plan) -> str:
 def question_markdown(question: Question) -> str:
     """What a person is asked, with what is needed to answer it."""
     node = escaped(question.node)
+    if question.subject == "power-off":
+        return _joined(
+            [
+                f"# Is the machine of {node} off?",
+                "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
+                "and if the machine runs after all, they run twice, and write the same volumes.",
+                "Go and look at the machine. The answer holds for 15 minutes.",
+            ]
+        )
     if question.subject == "return":
         return _joined(
             [
@@ -119,8 +134,9 @@ def headline(report: Report) -> str:
     took = ""
     if report.opened is not None and report.updated is not None:
         took = f" after {duration((report.updated - report.opened).total_seconds())}"
+    back = "is removed for good" if report.procedure == "remove" else "is back in service"
     return {
-        "done": f"{report.node} is back in service{took}",
+        "done": f"{report.node} {back}{took}",
         "aborted": f"{what} of {report.node} was backed out of{took}",
         "waiting": f"{what} of {report.node} goes on when somebody lets it",
         "failed": f"{what} of {report.node} failed{took}",

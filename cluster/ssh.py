@@ -23,6 +23,7 @@ from cluster.errors import Blocked, Failed, Misused
 from cluster.hosts import Host
 from cluster.masking import Masker
 from cluster.secret_refs import ReadSecret, resolve
+from cluster.secret_text import Secret
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -149,6 +150,30 @@ class Ssh:
                 "See on the machine why.",
             )
         return output
+
+    def run_secret(self, argv: Sequence[str], timeout: float | None = None) -> Secret:
+        """Runs a command as root whose output is a secret: what it printed, unmasked, and in memory alone.
+
+        Args:
+            argv: as for ``run``.
+            timeout: as for ``run``.
+
+        Raises:
+            Failed: ``remote-command-failed``, with its error output masked and without its output;
+                ``remote-command-timeout``.
+            Blocked: ``sudo-refused``, ``ssh-lost``.
+        """
+        ended = self._as_root(argv, self._settings.command_timeout if timeout is None else timeout, "")
+        if ended.exit_code == -1 and not ended.alive:
+            raise self._lost()
+        if ended.exit_code != 0:
+            said = self._masker.mask(" ".join(ended.stderr.split())[:500]) or "it printed no error"
+            raise Failed(
+                "remote-command-failed",
+                f"{self._shown(argv)} on {self.host} {_how(ended.exit_code)}: {said}",
+                "See on the machine why.",
+            )
+        return Secret(ended.stdout)
 
     def boot_id(self) -> str:
         """The id of the machine's present boot, as in ``nodeInfo.bootID``.

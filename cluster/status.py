@@ -91,6 +91,7 @@ def waits_for(record: Record, step: str) -> str:
     return {
         "approve-workloads": "a decision about interactive work",
         "approve-return": "the end of the work on the machine",
+        "prove-off": "proof that the machine is off, or its return",
     }.get(step, "")
 
 
@@ -99,6 +100,8 @@ def _go_on(record: Record, step: str) -> str:
         return ""
     if waits_for(record, step) and step == "approve-workloads":
         return f"downtime decide {record.node} --interactive evict|refuse"
+    if waits_for(record, step) and step == "prove-off":
+        return f"downtime decide {record.node} --confirm-off {record.node}"
     return f"downtime resume {record.node}"
 
 

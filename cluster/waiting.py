@@ -97,6 +97,13 @@ def _asked(old: Record, step: str) -> Record:
 def nobody_to_ask(question: Question) -> Waiting:
     """The end of a run that can ask nobody."""
     node = question.node
+    if question.subject == "power-off":
+        return Waiting(
+            "waiting-for-power-off",
+            f"Nothing proves that the machine of {node} is off, and what comes next needs proof: pods would run twice",
+            f"Switch it off, look at it, then 'downtime decide {node} --confirm-off {node}' and, within 15 minutes, "
+            f"'downtime resume {node}'.",
+        )
     if question.subject == "return":
         return Waiting(
             "waiting-for-return",

@@ -29,10 +29,27 @@ def _ask(question: Question) -> Answer:
 
     console = standard_output()
     console.print()
-    answer = _about_return(question) if question.subject == "return" else _about_workloads(question)
+    answer = _answer(question)
     if answer is None:
         raise nobody_to_ask(question)
     return Answer(answer, who())
+
+
+def _answer(question: Question) -> Literal["evict", "refuse", "done", "off"] | None:
+    match question.subject:
+        case "return":
+            return _about_return(question)
+        case "power-off":
+            return _about_power(question)
+        case _:
+            return _about_workloads(question)
+
+
+def _about_power(question: Question) -> Literal["off"] | None:
+    console = standard_output()
+    console.print(f"Nothing proves that the machine of {question.node} is off. If it runs, its pods would run twice.")
+    console.print("Go and look. If it is off, and stays off: type the node's name. Anything else: not now.")
+    return "off" if _read("Node that is off: ").strip() == question.node else None
 
 
 def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:

@@ -9,33 +9,93 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask, Say
-    from cluster.options import PlannedOptions
+    from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
     from cluster.report import Report
     from deployments.sessions import Session
 
 
-def planned(session: Session, node: str, options: PlannedOptions, say: Say, ask: Ask | None) -> Report:
-    """Planned maintenance, from the start or from where its record is.
+def run(session: Session, node: str, options: Options, say: Say, ask: Ask | None) -> Report:
+    """A procedure, from the start or from where its record is.
 
     Raises:
         DowntimeError: as the steps do.
     """
-    with _prepared(session, say, ask):
-        from flows.planned_maintenance import planned_maintenance
+    from cluster.options import PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
 
-        return planned_maintenance(
-            node,
-            reason=options.reason,
-            interactive=options.interactive,
-            shut_down=options.shut_down,
-            power_on=options.power_on,
-            hold=options.hold,
-            eviction_minutes=options.eviction_minutes or 0,
-            allow_tolerating=options.allow_tolerating,
-            override_pdb=options.override_pdb,
-            override_recovery_gate=options.override_recovery_gate,
-            adopt_taint=options.adopt_taint,
-        )
+    with _prepared(session, say, ask):
+        match options:
+            case PlannedOptions():
+                return _planned(node, options)
+            case UnplannedOptions():
+                return _unplanned(node, options)
+            case RemoveOptions():
+                return _remove(node, options)
+            case RejoinOptions():
+                return _rejoin(node, options)
+
+
+def _planned(node: str, options: PlannedOptions) -> Report:
+    from flows.planned_maintenance import planned_maintenance
+
+    return planned_maintenance(
+        node,
+        reason=options.reason,
+        interactive=options.interactive,
+        shut_down=options.shut_down,
+        power_on=options.power_on,
+        hold=options.hold,
+        eviction_minutes=options.eviction_minutes or 0,
+        allow_tolerating=options.allow_tolerating,
+        override_pdb=options.override_pdb,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
+
+
+def _unplanned(node: str, options: UnplannedOptions) -> Report:
+    from flows.unplanned_recovery import unplanned_recovery
+
+    return unplanned_recovery(
+        node,
+        reason=options.reason,
+        said_down=options.said_down,
+        grace_seconds=options.grace_seconds,
+        dead_kubelet=options.dead_kubelet,
+        resets=options.resets,
+        power_on=options.power_on,
+        hold=options.hold,
+        override_storm=options.override_storm,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
+
+
+def _remove(node: str, options: RemoveOptions) -> Report:
+    from flows.permanent_removal import permanent_removal
+
+    return permanent_removal(
+        node,
+        confirm_node=options.confirmed,
+        reason=options.reason,
+        interactive=options.interactive,
+        eviction_minutes=options.eviction_minutes or 0,
+        allow_tolerating=options.allow_tolerating,
+        override_pdb=options.override_pdb,
+        override_recovery_gate=options.override_recovery_gate,
+        adopt_taint=options.adopt_taint,
+    )
+
+
+def _rejoin(node: str, options: RejoinOptions) -> Report:
+    from flows.rejoin import rejoin
+
+    return rejoin(
+        node,
+        host=options.host,
+        role=options.role,
+        confirm_node=options.confirmed,
+        reason=options.reason,
+    )
 
 
 def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:

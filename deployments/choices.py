@@ -1,17 +1,17 @@
-"""The arguments and options that several commands have, and the choices of planned maintenance made of them."""
+"""The arguments and options that several commands have, and the choices of a procedure made of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from cluster.config import Settings
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
 
 
 class Output(StrEnum):
@@ -28,6 +28,9 @@ class ProcedureName(StrEnum):
     unplanned = "unplanned"
     remove = "remove"
     rejoin = "rejoin"
+
+
+BUILT = (ProcedureName.planned, ProcedureName.unplanned, ProcedureName.remove, ProcedureName.rejoin)
 
 
 class InteractiveChoice(StrEnum):
@@ -52,7 +55,23 @@ class PowerOnChoice(StrEnum):
     person = "person"
 
 
-ProcedureArgument = Annotated[ProcedureName, typer.Argument(help="This version has: planned.")]
+class DeadKubeletChoice(StrEnum):
+    """What is done with a machine that answers over SSH while its node is down."""
+
+    leave = "leave"
+    restart = "restart"
+    shut_down = "shut-down"
+
+
+class RoleChoice(StrEnum):
+    """The role of a node that joins."""
+
+    gpu_worker = "gpu-worker"
+    cpu_worker = "cpu-worker"
+    system = "system"
+
+
+ProcedureArgument = Annotated[ProcedureName, typer.Argument(help=f"This version has: {', '.join(BUILT)}.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="Name of the Kubernetes node.")]
 ConfigOption = Annotated[
     Path | None,
@@ -89,6 +108,46 @@ BudgetOption = Annotated[
 GateOption = Annotated[str, typer.Option(metavar="REASON", help="The node may go down without a good recovery check.")]
 
 
+SaidDownOption = Annotated[
+    bool, typer.Option("--said-down", help="For 'unplanned': it is down, or was, though it is called Ready.")
+]
+GraceOption = Annotated[
+    int,
+    typer.Option(metavar="S", min=0, max=3600, help="For 'unplanned': seconds since its last sign of life."),
+]
+DeadKubeletOption = Annotated[
+    DeadKubeletChoice | None,
+    typer.Option(help="For 'unplanned': if the machine answers over SSH: leave it, restart its kubelet, shut it down."),
+]
+ResetsOption = Annotated[
+    int, typer.Option(metavar="N", min=0, max=5, help="For 'unplanned': power resets that may be tried in an hour.")
+]
+StormOption = Annotated[
+    str, typer.Option("--override-storm", metavar="REASON", help="For 'unplanned': go on though many nodes are down.")
+]
+YesRemoveOption = Annotated[
+    str, typer.Option(metavar="NODE", help="For 'remove': the node's name, typed once more. Confirms the plan as well.")
+]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="For 'rejoin': where the machine is reached; else as configured.")
+]
+RoleOption = Annotated[
+    RoleChoice | None, typer.Option(help="For 'rejoin': the role of a machine that is not recorded, or another one.")
+]
+YesRejoinOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NODE",
+        help="For 'rejoin': the node's name, typed once more, where no record proves the machine. Confirms the plan.",
+    ),
+]
+
+# What the options are called on the command line, where that is not the name of the field.
+_FIELDS = {"no_shut_down": "shut_down", "yes_remove": "confirmed", "yes_rejoin": "confirmed"}
+
+_ONLY_FOR = {"yes_remove": ProcedureName.remove, "yes_rejoin": ProcedureName.rejoin}
+
+
 @dataclass(frozen=True)
 class Choices:
     """What was chosen on the command line."""
@@ -103,45 +162,66 @@ class Choices:
     allow_tolerating: str = ""
     override_pdb: str = ""
     override_recovery_gate: str = ""
+    yes_remove: str = ""
+    said_down: bool = False
+    grace_seconds: int = 120
+    dead_kubelet: DeadKubeletChoice | None = None
+    resets: int = 0
+    override_storm: str = ""
+    host: str = ""
+    role: RoleChoice | None = None
+    yes_rejoin: str = ""
 
     @property
     def given(self) -> bool:
         """Whether anything was chosen at all."""
         return self != Choices()
 
-    def options(self, settings: Settings) -> PlannedOptions:
-        """The options of planned maintenance; what was not chosen is as configured.
+    def options(self, settings: Settings, procedure: ProcedureName = ProcedureName.planned) -> Options:
+        """The options of a procedure; what was not chosen is as configured.
 
         Raises:
-            Misused: a text is too long.
+            Misused: something was chosen that this procedure has not, or a text is too long.
         """
         from pydantic import ValidationError
 
         from cluster.errors import Misused
-        from cluster.options import PlannedOptions
+        from cluster.options import model_of
 
-        configured = "person" if settings.power.on == "person" else "controller"
+        model = model_of(procedure.value)
+        chosen = self._chosen()
+        for name in chosen:
+            if _FIELDS.get(name, name) not in model.model_fields or _ONLY_FOR.get(name, procedure) is not procedure:
+                raise Misused("bad-option", f"{_flag(name)} is no option of '{procedure.value}'", "Leave it out.")
+        document = {**_configured(settings), **{_FIELDS.get(name, name): value for name, value in chosen.items()}}
         try:
-            return PlannedOptions.model_validate(
-                {
-                    "reason": self.reason,
-                    "interactive": self.interactive.value if self.interactive else settings.drain.interactive,
-                    "shut_down": not self.no_shut_down,
-                    "power_on": self.power_on.value if self.power_on else configured,
-                    "hold": self.hold,
-                    "eviction_minutes": self.eviction_minutes,
-                    "adopt_taint": self.adopt_taint,
-                    "allow_tolerating": self.allow_tolerating,
-                    "override_pdb": self.override_pdb,
-                    "override_recovery_gate": self.override_recovery_gate,
-                }
-            )
+            return model.model_validate({name: document[name] for name in model.model_fields if name in document})
         except ValidationError as error:
             first = error.errors()[0]
-            name = "--" + str(first["loc"][0]).replace("_", "-")
             raise Misused(
-                "bad-option", f"{name}: {first['msg']}", "'downtime run --help' says what it takes."
+                "bad-option",
+                f"{_flag(str(first['loc'][0]))}: {first['msg']}",
+                "'downtime run --help' says what it takes.",
             ) from None
+
+    def _chosen(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain values."""
+        defaults = Choices()
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        given = {name: value for name, value in found.items() if value != getattr(defaults, name)}
+        plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in given.items()}
+        return {name: not value if name == "no_shut_down" else value for name, value in plain.items()}
+
+
+def _configured(settings: Settings) -> dict[str, Any]:
+    return {
+        "interactive": settings.drain.interactive,
+        "power_on": "person" if settings.power.on == "person" else "controller",
+    }
+
+
+def _flag(name: str) -> str:
+    return "--" + {"confirmed": "yes_remove", "shut_down": "no_shut_down"}.get(name, name).replace("_", "-")
 
 
 def require_built(procedure: ProcedureName) -> None:
@@ -152,9 +232,9 @@ def require_built(procedure: ProcedureName) -> None:
     """
     from cluster.errors import Misused
 
-    if procedure is not ProcedureName.planned:
+    if procedure not in BUILT:
         raise Misused(
             "not-built",
-            f"This version has no procedure '{procedure.value}': only 'planned'",
+            f"This version has no procedure '{procedure.value}': only {', '.join(BUILT)}",
             "Do it by hand, by the runbook; or use a newer version.",
         )

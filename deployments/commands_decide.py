@@ -23,29 +23,42 @@ AnswerOption = Annotated[
     typer.Option(help="evict: the owners agreed; refuse: nothing is evicted, and the node is not drained."),
 ]
 
+ConfirmOffOption = Annotated[
+    str, typer.Option(metavar="NODE", help="The machine is off, as you saw: its node's name, typed. Holds 15 minutes.")
+]
+DeadKubeletAnswer = Annotated[
+    choices.DeadKubeletChoice | None,
+    typer.Option(help="Of a node that is down while its machine answers: leave it, restart its kubelet, shut it down."),
+]
+
 
 def decide(
     node: choices.NodeArgument,
     interactive: AnswerOption = None,
     allow_tolerating: choices.ToleratingOption = "",
+    confirm_off: ConfirmOffOption = "",
+    dead_kubelet: DeadKubeletAnswer = None,
     who: WhoOption = "",
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
 ) -> None:
     """Answer what the downtime of a node asks. The answer holds for the workloads that are there now."""
     with orderly(), ending(output) as end:
+        from cluster import dead_kubelet as dead_kubelets
         from cluster import downtime as downtimes
+        from cluster import proven_off
         from cluster.errors import Misused
         from cluster.names import node_name
         from deployments.commands_going_on import require_downtime
         from deployments.sessions import open_right_session
 
         node_name(node)
-        if interactive is None and not allow_tolerating.strip():
+        if interactive is None and not allow_tolerating.strip() and not confirm_off.strip() and dead_kubelet is None:
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
-                'Give --interactive evict (or refuse), or --allow-tolerating "reason".',
+                'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, or '
+                "--dead-kubelet restart (or leave, or shut-down).",
             )
         session = open_right_session(config)
         end.about(node, lambda: session.standing(node))
@@ -53,6 +66,12 @@ def decide(
         person = who.strip() or downtimes.who()
         with downtimes.go_on(session.api, session.settings, node) as downtime:
             decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
+            if confirm_off.strip():
+                proven_off.confirm(downtime, confirm_off, person)
+                decided["off"] = [downtime.node]
+            if dead_kubelet is not None:
+                dead_kubelets.answer(downtime, dead_kubelet.value, person)
+                decided[dead_kubelet.value] = [downtime.node]
         _show(downtime.record, decided, interactive, output)
 
 

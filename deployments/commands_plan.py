@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from deployments import choices
-from deployments.choices import Choices, Output
+from deployments.choices import Choices, Output, ProcedureName
 from deployments.ending import ending
 from deployments.interruption import orderly
 
 if TYPE_CHECKING:
     from cluster.gate import Depth
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
     from cluster.plan import Plan
     from deployments.sessions import Session
 
@@ -30,6 +30,15 @@ def plan(
     allow_tolerating: choices.ToleratingOption = "",
     override_pdb: choices.BudgetOption = "",
     override_recovery_gate: choices.GateOption = "",
+    yes_remove: choices.YesRemoveOption = "",
+    said_down: choices.SaidDownOption = False,
+    grace_seconds: choices.GraceOption = 120,
+    dead_kubelet: choices.DeadKubeletOption = None,
+    resets: choices.ResetsOption = 0,
+    override_storm: choices.StormOption = "",
+    host: choices.HostOption = "",
+    role: choices.RoleOption = None,
+    yes_rejoin: choices.YesRejoinOption = "",
     reason: choices.ReasonOption = "",
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
@@ -46,6 +55,15 @@ def plan(
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
+        yes_remove=yes_remove,
+        said_down=said_down,
+        grace_seconds=grace_seconds,
+        dead_kubelet=dead_kubelet,
+        resets=resets,
+        override_storm=override_storm,
+        host=host,
+        role=role,
+        yes_rejoin=yes_rejoin,
     )
     with orderly(), ending(output):
         from cluster.names import node_name
@@ -54,13 +72,13 @@ def plan(
         choices.require_built(procedure)
         node_name(node)
         session = open_right_session(config)
-        made = make(session, node, options_for_plan(session, node, chosen))
+        made = make(session, node, options_for_plan(session, procedure, node, chosen))
         show(made, output)
         code = 0 if made.feasible else 3
     raise typer.Exit(code)
 
 
-def make(session: Session, node: str, options: PlannedOptions, *, checksums: bool = False) -> Plan:
+def make(session: Session, node: str, options: Options, *, checksums: bool = False) -> Plan:
     """Make the plan.
 
     Args:
@@ -75,15 +93,15 @@ def make(session: Session, node: str, options: PlannedOptions, *, checksums: boo
     return planning.plan(session.api, session.settings, node, options, depth=depth)[1]
 
 
-def options_for_plan(session: Session, node: str, chosen: Choices) -> PlannedOptions:
+def options_for_plan(session: Session, procedure: ProcedureName, node: str, chosen: Choices) -> Options:
     """The options to plan with: of an open downtime its own, when none were given."""
-    from cluster.options import PlannedOptions
+    from cluster.options import parse
     from cluster.records import Records
 
     record = None if chosen.given else Records(session.api).open_of(node)
-    if record is not None and record.procedure == "planned":
-        return PlannedOptions.model_validate(record.options)
-    return chosen.options(session.settings)
+    if record is not None and record.procedure == procedure.value:
+        return parse(record.procedure, record.options)
+    return chosen.options(session.settings, procedure)
 
 
 def show(made: Plan, output: Output) -> None:

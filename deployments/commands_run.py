@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployments import choices
-from deployments.choices import Choices, Output
+from deployments.choices import Choices, Output, ProcedureName
 from deployments.ending import Ending, ending
 from deployments.interruption import orderly
 
 if TYPE_CHECKING:
     from cluster.errors import DowntimeError
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
     from cluster.plan import Plan
     from cluster.report import Report
     from deployments.sessions import Session
@@ -38,6 +38,15 @@ def run(
     allow_tolerating: choices.ToleratingOption = "",
     override_pdb: choices.BudgetOption = "",
     override_recovery_gate: choices.GateOption = "",
+    yes_remove: choices.YesRemoveOption = "",
+    said_down: choices.SaidDownOption = False,
+    grace_seconds: choices.GraceOption = 120,
+    dead_kubelet: choices.DeadKubeletOption = None,
+    resets: choices.ResetsOption = 0,
+    override_storm: choices.StormOption = "",
+    host: choices.HostOption = "",
+    role: choices.RoleOption = None,
+    yes_rejoin: choices.YesRejoinOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan, as 'downtime plan' does.")] = False,
     local: choices.LocalOption = False,
     config: choices.ConfigOption = None,
@@ -58,16 +67,31 @@ def run(
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
+        yes_remove=yes_remove,
+        said_down=said_down,
+        grace_seconds=grace_seconds,
+        dead_kubelet=dead_kubelet,
+        resets=resets,
+        override_storm=override_storm,
+        host=host,
+        role=role,
+        yes_rejoin=yes_rejoin,
     )
     with orderly(), ending(output) as end:
         from deployments.sessions import open_right_session
 
         choices.require_built(procedure)
         _require_names(nodes)
+        if procedure is ProcedureName.remove and not dry_run:
+            _require_typed(nodes, yes_remove)
+            yes = True
+        if procedure is ProcedureName.rejoin:
+            _require_one(nodes)
+            yes = yes or yes_rejoin == nodes[0]
         if not (yes or dry_run):
             _require_person(output)
         session = open_right_session(config)
-        how = _How(session, chosen.options(session.settings), output, yes=yes, dry_run=dry_run, local=local)
+        how = _How(session, chosen.options(session.settings, procedure), output, yes=yes, dry_run=dry_run, local=local)
         code = _one(how, nodes[0], end) if len(nodes) == 1 else _several(how, nodes, end)
     raise typer.Exit(code)
 
@@ -75,7 +99,7 @@ def run(
 @dataclass(frozen=True)
 class _How:
     session: Session
-    options: PlannedOptions
+    options: Options
     output: Output
     yes: bool
     dry_run: bool
@@ -137,14 +161,16 @@ def _dry(how: _How, node: str) -> int:
 
 
 def _perform(how: _How, node: str, end: Ending) -> Report:
-    from cluster import report
+    from cluster import planning, report
     from deployments import asking, by_prefect, commands_plan, locally
     from deployments.telling import teller
 
     end.about(node, lambda: how.session.standing(node))
     say, ask = teller(how.output, node), asking.asker(how.output)
     say("plan", "looking at the cluster, the machine and the backups")
-    made = commands_plan.make(how.session, node, how.options, checksums=how.local)
+    made = commands_plan.make(
+        how.session, node, how.options, checksums=how.local and planning.run_depth(how.options) == "checksums"
+    )
     if how.dry_run:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
@@ -153,8 +179,8 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
     if how.local:
-        return locally.planned(how.session, made, how.options, say, ask)
-    return by_prefect.planned(how.session, node, how.options, say, ask)
+        return locally.run(how.session, made, how.options, say, ask)
+    return by_prefect.run(how.session, node, how.options, say, ask)
 
 
 def show_report(report: Report) -> None:
@@ -176,6 +202,23 @@ def _require_names(nodes: list[str]) -> None:
         raise Misused("node-twice", f"Named twice: {', '.join(twice)}", "Name each node once.")
 
 
+def _require_typed(nodes: list[str], typed: str) -> None:
+    from cluster import crossing
+    from cluster.errors import Misused
+    from cluster.options import RemoveOptions
+
+    if len(nodes) > 1:
+        raise Misused("one-at-a-time", "Several nodes are to be removed for good", "Remove them one by one.")
+    crossing.require_confirmed(nodes[0], RemoveOptions(confirmed=typed))
+
+
+def _require_one(nodes: list[str]) -> None:
+    from cluster.errors import Misused
+
+    if len(nodes) > 1:
+        raise Misused("one-at-a-time", "Several machines are to be rejoined", "Rejoin them one by one.")
+
+
 def _require_person(output: Output) -> None:
     from cluster.errors import Misused
     from deployments.consoles import somebody_is_there
@@ -190,13 +233,11 @@ def _require_person(output: Output) -> None:
 
 
 def _require_feasible(made: Plan) -> None:
-    from cluster.errors import Blocked
+    from cluster import planners
 
-    if made.feasible:
-        return
-    first, *others = made.blockers
-    also = "".join(f"; also {one.message} [{one.code}]" for one in others)
-    raise Blocked(first.code, f"{first.message}{also}", first.remedy)
+    refusal = planners.refusal(made)
+    if refusal is not None:
+        raise refusal
 
 
 def _declined() -> DowntimeError:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask, Downtime, Say
-    from cluster.options import PlannedOptions
+    from cluster.options import Options
     from cluster.plan import Plan
     from cluster.report import Report
     from deployments.sessions import Session
 
 
-def planned(session: Session, plan: Plan, options: PlannedOptions, say: Say, ask: Ask | None) -> Report:
-    """Planned maintenance, from the start or from where its record is.
+def run(session: Session, plan: Plan, options: Options, say: Say, ask: Ask | None) -> Report:
+    """The procedure of the plan, from the start or from where its record is.
 
     Args:
         plan: made with the checksums of the backup set: its verdict is the recovery gate's.
@@ -23,7 +23,7 @@ def planned(session: Session, plan: Plan, options: PlannedOptions, say: Say, ask
     """
     from cluster.downtime import Start, enter, who
 
-    start = Start("planned", plan.node, options, plan.recovery, who())
+    start = Start(plan.procedure, plan.node, options, plan.recovery, who())
     with enter(session.api, session.settings, start, say, ask) as downtime:
         return _through(downtime)
 

@@ -17,8 +17,11 @@ from prefect.types.entrypoint import EntrypointType
 
 from cluster import config
 from flows.abort_downtime import abort_downtime
+from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
+from flows.rejoin import rejoin
 from flows.resume_downtime import resume_downtime
+from flows.unplanned_recovery import unplanned_recovery
 
 # Sunday night; paused, and for no node: whoever wants it names the node and switches it on.
 _WEEKLY = Cron(
@@ -34,6 +37,9 @@ def all_deployments() -> list[RunnerDeployment]:
     """Every deployment that is served."""
     return [
         _deployment(planned_maintenance, ["planned"], schedules=[_WEEKLY]),
+        _deployment(unplanned_recovery, ["unplanned"]),
+        _deployment(permanent_removal, ["remove"]),
+        _deployment(rejoin, ["rejoin"]),
         _deployment(resume_downtime, ["any"]),
         _deployment(abort_downtime, ["any"]),
     ]

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from cluster.report import Report
-from flows.planned_maintenance import through
+from flows.going_on import through
 from tasks import downtimes
 
 

@@ -6,12 +6,13 @@ asked; otherwise the run ends with exit code 4 and goes on by ``downtime decide`
 
 from typing import Literal
 
+from prefect.context import TaskRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from cluster import showing_reports, waiting
+from cluster import removal, showing_reports, waiting
 from cluster.downtime import Ask, Downtime
 from cluster.question import Answer, Question
 from cluster.step import perform
@@ -38,6 +39,18 @@ class ReturnAnswer(RunInput):
     who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
 
 
+class PowerOffAnswer(RunInput):
+    """The machine is off. You looked, and it stays off."""
+
+    node: str = Field(
+        title="Node that is off",
+        description="Type the name of the node. If its machine runs after all, its pods will run twice.",
+        min_length=1,
+        max_length=253,
+    )
+    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
+
+
 def of_workloads(downtime: Downtime) -> None:
     """See that a person agreed to evict the interactive work on the node."""
     perform(downtime, waiting.APPROVE_WORKLOADS)
@@ -46,6 +59,11 @@ def of_workloads(downtime: Downtime) -> None:
 def of_return(downtime: Downtime) -> None:
     """Wait until a person says that the work on the machine is done."""
     perform(downtime, waiting.APPROVE_RETURN)
+
+
+def of_power_off(downtime: Downtime) -> None:
+    """See proof that the machine of a dead node is off, before what needs it: a person is asked if there is none."""
+    removal.ask_beforehand(downtime)
 
 
 def ask() -> Ask | None:
@@ -57,9 +75,15 @@ def ask() -> Ask | None:
 
 
 def _by_form(question: Question) -> Answer:
+    if TaskRunContext.get() is not None:
+        raise waiting.nobody_to_ask(question)  # a task cannot suspend a run
     # The key makes a run that is resumed, and goes through the flow from its top, find the answer to this question.
     key = f"{question.subject}-{question.digest}"
     text = showing_reports.question_markdown(question)
+    if question.subject == "power-off":
+        sure = PowerOffAnswer.with_initial_data(description=text)
+        confirmed = suspend_flow_run(wait_for_input=sure, key=key, timeout=question.patience_seconds)
+        return Answer("off" if confirmed.node.strip() == question.node else "refuse", confirmed.who)
     if question.subject == "return":
         form = ReturnAnswer.with_initial_data(description=text)
         returned = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)

@@ -17,12 +17,16 @@ SUDO_OPTIONS_WITH_VALUE = ("-p", "-u", "-g", "-h", "-C", "-T")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command printed and how it ended; ``power`` is what it does to the machine (off, reset, or nothing)."""
+    """What a command printed and how it ended.
+
+    ``power`` is what it does to the machine (off, reset, or nothing); ``changed``: it changed something else of it.
+    """
 
     status: int = 0
     output: str = ""
     error: str = ""
     power: str = ""
+    changed: bool = False
 
 
 def answer(host: Host, command: str) -> Answer:
@@ -72,7 +76,11 @@ def _without_sudo(words: Sequence[str]) -> list[str]:
 
 
 def _cat(host: Host, arguments: Sequence[str], _as_root: bool) -> Answer:
-    files = {"/proc/sys/kernel/random/boot_id": host.boot_id, "/etc/machine-id": host.machine_id}
+    files = {
+        "/proc/sys/kernel/random/boot_id": host.boot_id,
+        "/etc/machine-id": host.machine_id,
+        "/proc/self/mounts": "overlay / overlay rw 0 0",
+    }
     paths = [argument for argument in arguments if argument != "--"]
     missing = next((path for path in paths if path not in files), None)
     if missing:
@@ -82,6 +90,8 @@ def _cat(host: Host, arguments: Sequence[str], _as_root: bool) -> Answer:
 
 def _systemctl(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
     verbs = [argument for argument in arguments if not argument.startswith("-")]
+    if verbs[1:] == ["kubelet"]:
+        return _kubelet_service(host, verbs[0], as_root, now="--now" in arguments)
     if verbs not in (["poweroff"], ["reboot"]):
         return Answer(1, error=f"Unknown command verb {' '.join(verbs)}.\n")
     if not as_root:
@@ -89,6 +99,46 @@ def _systemctl(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
     if "poweroff-ignored" in host.faults:
         return Answer()
     return Answer(power="off" if verbs == ["poweroff"] else "reset")
+
+
+def _kubelet_service(host: Host, verb: str, as_root: bool, *, now: bool) -> Answer:
+    if verb == "is-active":
+        return Answer(output="active\n") if host.kubelet_runs else Answer(3, output="inactive\n")
+    if verb == "is-enabled":
+        return Answer(output="enabled\n") if host.kubelet_starts else Answer(1, output="disabled\n")
+    if not as_root:
+        return Answer(1, error="Interactive authentication required.\n")
+    if verb in ("enable", "disable"):
+        host.kubelet_starts = verb == "enable"
+    if verb in ("start", "restart") or (verb == "enable" and now):
+        host.kubelet_runs = host.joined
+    if verb == "stop" or (verb == "disable" and now):
+        host.kubelet_runs = False
+    return Answer(changed=True)
+
+
+def _kubeadm(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
+    if list(arguments) != ["reset", "-f"]:
+        return Answer(1, error=f"unknown command {' '.join(arguments[:1])!r}\n")
+    if not as_root:
+        return Answer(1, error="[ERROR IsPrivilegedUser]: user is not running as root\n")
+    host.kubelet_runs = False
+    host.resets += 1
+    if "reset-fails" in host.faults:
+        return Answer(1, error="failed to remove containers\n", changed=True)
+    host.joined = False
+    return Answer(output="[reset] Deleted contents of the etcd data directory\n", changed=True)
+
+
+def _test(host: Host, arguments: Sequence[str], _as_root: bool) -> Answer:
+    if list(arguments) == ["!", "-e", "/etc/kubernetes/kubelet.conf"]:
+        return Answer(int(host.joined))
+    return Answer(2, error="test: unexpected operator\n")
+
+
+def _sh(_host: Host, _arguments: Sequence[str], as_root: bool) -> Answer:
+    """Scripts that tidy up: there is nothing here that they would find."""
+    return Answer() if as_root else Answer(1)
 
 
 def _nvidia_smi(host: Host, _arguments: Sequence[str], _as_root: bool) -> Answer:
@@ -108,8 +158,12 @@ PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
     "cat": _cat,
     "hostname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "id": lambda _host, _arguments, as_root: Answer(output="0\n" if as_root else "1000\n"),
+    "kubeadm": _kubeadm,
     "nvidia-smi": _nvidia_smi,
+    "rm": lambda _host, _arguments, as_root: Answer(0 if as_root else 1),
+    "sh": _sh,
     "systemctl": _systemctl,
+    "test": _test,
     "uname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "true": lambda _host, _arguments, _as_root: Answer(),
     "uptime": _uptime,

@@ -30,12 +30,16 @@ FAULTS = {
     "never-boots": "powered on, it neither answers SSH nor reports to the cluster",
     "gpu-lost": "one GPU fewer is allocatable",
     "power-unknown": "its power controller fails",
+    "reset-fails": "kubeadm reset ends with an error, after the kubelet was stopped",
 }
 
 
 @dataclass
 class Host:
-    """One machine. ``booted`` is seconds since the epoch; ``powered_off`` counts how often it went off, however."""
+    """One machine. ``booted`` is seconds since the epoch; ``powered_off`` counts how often it went off, however.
+
+    ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now.
+    """
 
     node: str
     role: str
@@ -51,6 +55,10 @@ class Host:
     booted: float = field(default_factory=time.time)
     powered_off: int = 0
     faults: list[str] = field(default_factory=list)
+    joined: bool = True
+    kubelet_starts: bool = True
+    kubelet_runs: bool = True
+    resets: int = 0
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / f"{self.node}.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -72,6 +80,7 @@ class Host:
         """The machine starts: a new boot id (unless a fault says otherwise) and a new time."""
         self.power = "on"
         self.booted = time.time()
+        self.kubelet_runs = self.joined and self.kubelet_starts
         if "same-boot-id" not in self.faults:
             self.boot_id = str(uuid.uuid4())
 

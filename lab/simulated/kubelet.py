@@ -20,6 +20,7 @@ from lab.simulated.node_objects import (
     boot_id,
     boot_status,
     heartbeat,
+    manifest,
     plugin_evicted,
 )
 
@@ -40,6 +41,7 @@ class Kubelets:
         self._nodes: dict[str, JSON] = {}
         self._due: dict[str, float] = {}
         self._plugin_since: dict[str, float] = {}
+        self._registered: dict[str, str] = {}
         self._wake = threading.Condition()
 
     def start(self) -> None:
@@ -90,10 +92,13 @@ class Kubelets:
             with self._wake:
                 node = self._nodes.get(name)
             host = self._host_of(name)
-            if node is None or host is None:
+            if host is None:
                 continue
             try:
-                self._bring_in_line(host, node)
+                if node is None:
+                    self._register(host)
+                else:
+                    self._bring_in_line(host, node)
             except ApiError as error:
                 LOGGER.warning("%s", error)
                 self.look(name, RETRY_SECONDS)
@@ -108,10 +113,24 @@ class Kubelets:
                     return ready[0]
                 self._wake.wait(max(0.01, min(self._due.values(), default=now + IDLE_SECONDS) - now))
 
+    def _register(self, host: Host) -> None:
+        """A kubelet that starts makes a Node that is not there; one that runs already does not (kubernetes#115761)."""
+        known = self._registered.get(host.node, host.boot_id)
+        if host.power == "on" and host.kubelet_runs and "never-boots" not in host.faults and known != host.boot_id:
+            LOGGER.info("%s registers itself", host.node)
+            self._registered[host.node] = host.boot_id
+            node = manifest(host)
+            # What an administrator had set is lost with the Node.
+            labels = node["metadata"]["labels"]
+            node["metadata"]["labels"] = {key: labels[key] for key in labels if not key.startswith("node-role.")}
+            self._api.create("/api/v1/nodes", node)
+
     def _bring_in_line(self, host: Host, node: JSON) -> None:
         path = f"/api/v1/nodes/{host.node}"
         managed = node["metadata"].get("labels", {}).get(POWERED[0]) == POWERED[1]
-        silent = host.power != "on" or "never-boots" in host.faults
+        silent = host.power != "on" or "never-boots" in host.faults or not host.kubelet_runs
+        if not silent:
+            self._registered[host.node] = host.boot_id
         if silent:
             self._plugin_since.pop(host.node, None)
             if managed:

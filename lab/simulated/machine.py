@@ -99,7 +99,11 @@ class Machine:
     def _carry_out(self, command: str) -> Answer:
         with self._lock:
             result = answer(self.host, command)
+            if result.changed:
+                self.host.save(self._lab.simulated)
         LOGGER.info("%s: %r: exit status %d", self.host.node, command, result.status)
+        if result.changed:
+            self._changed()
         if result.power:
             booted = self.host.booted
             self._later(SHUTDOWN_SECONDS, lambda: self._shut_down(booted, result.power))

@@ -37,13 +37,6 @@ def test_wrong_usage_is_exit_2(words: tuple[str, ...]) -> None:
     assert not ended.out
 
 
-@pytest.mark.parametrize("command", ["plan", "run"])
-@pytest.mark.parametrize("procedure", ["unplanned", "remove", "rejoin"])
-def test_procedure_of_a_later_version_is_refused(command: str, procedure: str) -> None:
-    error = in_this_process(command, procedure, "gpu-1", "--output", "json").error
-    assert (error["code"], error["exit_code"]) == ("not-built", 2)
-
-
 @pytest.mark.parametrize(
     "words",
     [

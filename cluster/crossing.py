@@ -1,0 +1,61 @@
+"""One procedure that takes over the open downtime of another: a node that was to return, and is to go for good. Pure.
+
+The record stays the same one: what was found, what was changed, what people answered and the history are kept. The
+steps begin anew, since each looks before it acts: a cordon or taint of this downtime that still stands is found, and
+one that the return had taken off already is set again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cluster import record as records_of
+from cluster import remove
+from cluster.errors import Blocked
+from cluster.gate import Verdict
+from cluster.options import Options, Procedure, RemoveOptions
+from cluster.record import Record, StepState
+from cluster.recovery import summary
+
+
+def may_take_over(present: Record, procedure: Procedure) -> bool:
+    """Whether the procedure may go on with this open downtime of another one."""
+    return procedure == "remove" and present.procedure in remove.TAKES_OVER
+
+
+def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, who: str, flow_run: str) -> Record:
+    """The record as that of a removal."""
+    if old.procedure == "remove":
+        return old  # a write whose answer was lost, tried again
+    now = datetime.now(UTC)
+    steps = {"recovery-gate": StepState(state="done", at=now, proof=summary(gate))} if gate is not None else {}
+    new = old.model_copy(
+        update={
+            "procedure": "remove",
+            "epoch": epoch,
+            "phase": "admitted",
+            "aborted": False,
+            "options": options.model_dump(mode="json"),
+            "reason": options.reason or old.reason,
+            "gate": gate,
+            "steps": steps,
+            "flow_run": flow_run,
+        }
+    )
+    text = f"the removal, started by {who}, took this {old.procedure} downtime over in phase {old.phase}"
+    return records_of.noted(new, text)
+
+
+def require_confirmed(node: str, options: Options) -> None:
+    """Refuse to begin a removal for which nobody typed the node's name.
+
+    Raises:
+        Blocked: ``not-confirmed``: nothing was changed.
+    """
+    if isinstance(options, RemoveOptions) and options.confirmed != node:
+        typed = f"{options.confirmed[:60]!r} was typed" if options.confirmed else "its name was not typed"
+        raise Blocked(
+            "not-confirmed",
+            f"{node} is to be removed for good, and {typed} to confirm that. Nothing was changed.",
+            f"Look at 'downtime plan remove {node}'; then 'downtime run remove {node} --yes-remove {node}'.",
+        )

@@ -1,0 +1,76 @@
+"""A node that failed and came back by itself: its services back as they were, seen and not helped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cluster import eviction, gpus, outage, probing
+from cluster import node as node_
+from cluster import pods as pod_
+from cluster.api import Object
+from cluster.downtime import Downtime
+from cluster.errors import Failed
+from cluster.signs_of_life import sees_renewals
+from cluster.step import Seen, Step
+
+# What a kubelet may take to end a pod beyond its grace period.
+_SLACK_SECONDS = 30.0
+
+
+def missing(found: Object, pods: list[Object], daemons: tuple[str, ...], counts: dict[str, int]) -> list[str]:
+    """What is not back on the node yet, in words. Pure, but for the clock.
+
+    Args:
+        daemons: DaemonSets that had a pod there.
+        counts: GPU resources that were recorded.
+    """
+    said = [] if node_.ready(found) else ["the node is not Ready"]
+    there = {outage.daemon_of(pod) for pod in pods if pod_.is_daemon(pod) and pod_.is_ready(pod)}
+    said += [f"DaemonSet {one} has no Ready pod" for one in daemons if one not in there]
+    lacking = gpus.missing(counts, node_.gpus(found))
+    said += [f"{now} of {count} {name} can be allocated" for name, (now, count) in lacking.items()]
+    return [*said, *(f"pod {pod_.full_name(pod)} is stuck: {eviction.why_still_there(pod)}" for pod in stuck(pods))]
+
+
+def stuck(pods: list[Object]) -> list[Object]:
+    """Pods whose deletion should be over: past their grace period, and still there."""
+    now = datetime.now(UTC)
+    return [
+        pod
+        for pod in pods
+        if pod_.is_terminating(pod)
+        and (now - node_.time_of(pod["metadata"]["deletionTimestamp"])).total_seconds() > _SLACK_SECONDS
+    ]
+
+
+def _missing(downtime: Downtime) -> list[str]:
+    found = downtime.record.found
+    return missing(downtime.see_node(), eviction.of_node(downtime), found.daemons, found.gpus)
+
+
+def _not_looked_at(_: Downtime) -> Seen | None:
+    # Heartbeats are only what is watched for.
+    return None
+
+
+def _see_services(downtime: Downtime) -> Seen:
+    seconds = downtime.settings.drain.gpu_minutes * 60
+    if not sees_renewals(downtime, seconds):
+        raise _not_in_order(downtime, ["its kubelet does not renew the node's lease"])
+    if probing.probe(lambda: None if _missing(downtime) else True, seconds, first=1.0) is None:
+        raise _not_in_order(downtime, _missing(downtime))
+    found = downtime.record.found
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(found.gpus.items()) if count)
+    return Seen(f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck")
+
+
+def _not_in_order(downtime: Downtime, lacking: list[str]) -> Failed:
+    return Failed(
+        "services-missing",
+        f"{downtime.node} came back by itself, but not all of it: {'; '.join(lacking)}. Nothing was done to it",
+        f"See to these; then 'downtime resume {downtime.node}' looks again, or 'downtime abort {downtime.node}' and "
+        f"'downtime run planned {downtime.node}' take it out of service.",
+    )
+
+
+SEE_SERVICES = Step("see-services", _not_looked_at, _see_services, during="returning")

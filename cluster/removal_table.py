@@ -1,0 +1,35 @@
+"""The steps of a permanent removal, and those that back out of one."""
+
+from __future__ import annotations
+
+from cluster import (
+    closing,
+    eviction,
+    gpus,
+    machine,
+    out_of_service,
+    recovery,
+    removal,
+    scheduling,
+    service_check,
+    waiting,
+)
+from cluster.step import Step
+
+STEPS: tuple[Step, ...] = (
+    recovery.RECOVERY_GATE,
+    scheduling.CORDON,
+    waiting.APPROVE_WORKLOADS,
+    scheduling.TAINT,
+    eviction.SEE_GONE,
+    *removal.STEPS,
+    out_of_service.CLEAR_OUT_OF_SERVICE,
+    machine.SEE_OFF,
+    waiting.APPROVE_RETURN,
+    machine.SEE_BACK,
+    scheduling.UNTAINT,
+    gpus.SEE_GPUS,
+    scheduling.UNCORDON,
+    service_check.SEE_SERVICE,
+    closing.CLOSE,
+)

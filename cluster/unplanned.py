@@ -1,0 +1,180 @@
+"""The planner of unplanned recovery: from an observation and choices to a plan. Pure; never raises.
+
+Which course it takes is found out by its first steps: a node that came back by itself is only looked at, and nothing
+on it is touched. One that stays down is kept from new work and drained; what Kubernetes then holds for a dead kubelet
+is released only with proof that the machine is off.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from cluster import node as node_
+from cluster import unplanned_blockers, unplanned_warnings, unplanned_words, verdict
+from cluster.config import Settings
+from cluster.observation import Observation
+from cluster.options import UnplannedOptions
+from cluster.plan import Finding, Plan
+from cluster.record import Record
+from cluster.unplanned_case import Case
+
+IN_PLANNED = "in-downtime-planned"
+"""The code of the blocker that is no refusal: somebody works on the node on purpose, and it is left to them."""
+
+STEPS = (
+    "judge-down",
+    "see-machine",
+    "see-services",
+    "cordon",
+    "taint",
+    "reset",
+    "prove-off",
+    "out-of-service",
+    "clear-out-of-service",
+    "approve-return",
+    "power-on",
+    "see-back",
+    "stable",
+    "untaint",
+    "see-gpus",
+    "uncordon",
+    "see-service",
+    "close",
+)
+_RETURNED = ("judge-down", "see-services", "close")
+# Who backs out leaves the machine as it is: dead or alive, only what was set on the node is taken off.
+_UNDO = ("clear-out-of-service", "untaint", "uncordon", "close")
+
+
+def step_names(options: UnplannedOptions) -> tuple[str, ...]:
+    """The steps for a node that stays down, in order."""
+    left_out = {"see-services"}
+    if options.resets == 0:
+        left_out.add("reset")
+    if options.power_on == "person":
+        left_out.add("power-on")
+        # Who switches a machine on by hand says when: there is a person to wait for.
+    elif not options.hold:
+        left_out.add("approve-return")
+    return tuple(name for name in STEPS if name not in left_out)
+
+
+def steps_of(record: Record, options: UnplannedOptions) -> tuple[str, ...]:
+    """The steps of this downtime, done ones included, by the course that it takes."""
+    names = step_names(options)
+    if record.aborted:
+        stopped = any(change.what == "shutdown" and change.state != "undone" for change in record.changes)
+        return names[names.index("clear-out-of-service") :] if stopped else _UNDO
+    return _RETURNED if record.course == "returned" else names
+
+
+def plan(observation: Observation, options: UnplannedOptions, settings: Settings, record: Record | None) -> Plan:
+    """The plan for one node.
+
+    Args:
+        observation: what was seen.
+        options: what was chosen. With an open record the recorded choices count; other ones are a blocker.
+        record: the node's newest record; only an open one matters.
+    """
+    current = record if record is not None and record.open else None
+    if observation.node is None:
+        return _impossible(observation, _no_node(observation.node_name))
+    if current is not None and current.procedure != "unplanned":
+        return _impossible(observation, in_downtime(current), current)
+    chosen = options if current is None else _recorded(current)
+    if chosen is None:
+        return _impossible(observation, _unreadable(observation.node_name), current)
+    case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
+    blockers = unplanned_blockers.of(case)
+    if current is not None and chosen != options:
+        blockers = (_other_options(current, chosen, options), *blockers)
+    return Plan(
+        procedure="unplanned",
+        node=case.name,
+        cluster=observation.server,
+        roles=node_.roles(case.node),
+        kind=node_.kind(case.node),
+        feasible=not blockers,
+        steps=tuple(unplanned_words.step(case, name) for name in case.left),
+        blockers=blockers,
+        warnings=unplanned_warnings.of(case),
+        workloads=case.workloads,
+        recovery=_verdict(case),
+        continued=current is not None,
+    )
+
+
+def _left(options: UnplannedOptions, record: Record | None) -> tuple[str, ...]:
+    if record is None:
+        return step_names(options)
+    return tuple(name for name in steps_of(record, options) if not record.done(name))
+
+
+def _recorded(record: Record) -> UnplannedOptions | None:
+    try:
+        return UnplannedOptions.model_validate(record.options)
+    except ValidationError:
+        return None
+
+
+def _verdict(case: Case) -> verdict.Verdict | None:
+    if case.record is not None:
+        return case.record.gate
+    found, reason = case.observation.recovery, case.options.override_recovery_gate
+    return verdict.overridden(found, reason) if found is not None and found.blocks and reason.strip() else found
+
+
+def _impossible(observation: Observation, blocker: Finding, record: Record | None = None) -> Plan:
+    node = observation.node
+    return Plan(
+        procedure="unplanned",
+        node=observation.node_name,
+        cluster=observation.server,
+        roles=node_.roles(node) if node is not None else (),
+        kind=node_.kind(node) if node is not None else "cpu-worker",
+        feasible=False,
+        blockers=(blocker,),
+        continued=record is not None,
+    )
+
+
+def _no_node(name: str) -> Finding:
+    return Finding(
+        code="unknown-node",
+        message=f"There is no node {name} in this cluster",
+        remedy=f"See 'kubectl get nodes'. If it was deleted: 'downtime plan rejoin {name}'.",
+    )
+
+
+def in_downtime(record: Record) -> Finding:
+    """What speaks against a recovery while another downtime is open."""
+    since = f"opened {record.opened:%Y-%m-%d %H:%M} UTC by {record.who}"
+    if record.procedure == "planned":
+        return Finding(
+            code=IN_PLANNED,
+            message=f"{record.node} is in planned maintenance ({since}): that it is down is nothing to recover from",
+            remedy=f"'downtime status {record.node}' shows how far that is; 'downtime resume {record.node}' goes on.",
+        )
+    return Finding(
+        code="in-downtime",
+        message=f"{record.node} is in downtime already ({record.procedure}, {since})",
+        remedy=f"'downtime status {record.node}' shows it, 'downtime resume {record.node}' goes on with it.",
+    )
+
+
+def _other_options(record: Record, chosen: UnplannedOptions, given: UnplannedOptions) -> Finding:
+    names = [name for name in UnplannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
+    return Finding(
+        code="other-options",
+        message=f"{record.node} is in unplanned recovery already, opened with other options: {', '.join(names)}",
+        remedy=f"'downtime resume {record.node}' goes on with the recorded ones; to choose others, "
+        f"'downtime abort {record.node}' first.",
+    )
+
+
+def _unreadable(node: str) -> Finding:
+    return Finding(
+        code="record-damaged",
+        message=f"The options in the record of {node} cannot be read",
+        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
+    )
