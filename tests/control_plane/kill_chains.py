@@ -5,19 +5,21 @@ A chain is stricter than single kills, and cheaper: what it goes on from was its
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tests.control_plane.kill_ground import Ground, Killing, When
-from tests.control_plane.protocol_states import record_of, untouched
+from tests.control_plane.protocol_states import Ending, ending_of, fleet_of, mark_of, node_of, record_of, untouched
 
 T = TypeVar("T")
 # What a process writes before it goes on: that it took over, and its epoch on the Node.
 _TAKING_OVER = 2
+_MOST = 45
 
 
 @dataclass
@@ -25,42 +27,64 @@ class Chain:
     """The processes on one node, one after the other.
 
     Attributes:
-        first: how many journal writes of the first process are let pass before the killing begins.
-        most: how many processes are killed; the one after them runs to its end.
+        first: label of the write at which the first process is killed; empty: its very first write.
+        last: label of the write at which a process is killed for the last time; the next one runs to its end.
         again: the commands to go on with, in turn.
         killed: labels of the writes at which processes were killed.
+        died_closed: the last one was killed just after it had closed the record: nobody goes on from there.
     """
 
     ground: Ground
     node: str
     when: When
-    first: int
-    most: int
+    first: str
+    last: str
     command: str = "run"
     again: tuple[str, ...] = ("resume", "run")
     killed: list[str] = field(default_factory=list)
+    died_closed: bool = False
+
+    def ended_as(self, expected: Ending) -> None:
+        """It ended like that; only the lock of one that died right after all was done runs out by itself."""
+        ending = ending_of(self.ground.lab, self.ground.api, self.node)
+        assert replace(ending, holder="" if self.died_closed else ending.holder) == expected, self
 
     def go(self) -> None:
         """Start processes until one reaches its end. Fails if one ends otherwise than killed or well."""
-        command, at, told = self.command, self.first, [1, 2]
+        command, at, told, wanted = self.command, 1, self._taking_over(), self.first
         stuck, known = 0, ""
         while True:
-            script = Killing(at if len(self.killed) < self.most else 0, self.when)
+            assert len(self.killed) < _MOST, f"it gets no further: {self.killed}"
+            over = bool(self.killed) and self.killed[-1] == self.last
+            script = Killing(0 if over else at, self.when, wanted)
+            wanted = ""
             ended = self.ground.under(script, command, self.node)
             if not script.killed_at:
                 assert ended.status == 0, f"{command} after kills at {self.killed}: {ended.said}"
                 return
             assert ended.status == -signal.SIGKILL, ended.said
             self.killed.append(script.killed_at)
+            if self.when == "after" and script.killed_at.startswith("record, closed"):
+                self.died_closed = True
+                return
             if not self._in_downtime():
                 assert untouched(self.ground.api, self.node), "nothing is changed before there is a record"
                 at += 1
                 continue
             command = self._next_command()
-            now = self._progress()
-            # Some progress is on the Node alone: a process must be let do more, or none would ever get further.
+            now = f"{script.killed_at} {self._progress()}"
+            if told:
+                at = told.pop(0)
+                continue
+            # What is undone by taking over must be done again: a process is let do more, or none would get further.
             stuck, known = (stuck + 1 if now == known else 0), now
-            at = told.pop(0) if told else _TAKING_OVER + (1 if self.when == "after" else 2) + stuck
+            at = _TAKING_OVER + (1 if self.when == "after" else 2) + stuck
+
+    def _taking_over(self) -> list[int]:
+        if self.command == "abort" and not self.first:
+            # The first processes of an abort also write that it is one.
+            return [2, 2] if self.when == "after" else [2, 3, _TAKING_OVER + 1]
+        return [1, 2] if self.when == "after" else [1, 2, _TAKING_OVER + 1]
 
     def _next_command(self) -> str:
         record = record_of(self.ground.api, self.node)
@@ -70,12 +94,22 @@ class Chain:
 
     def _in_downtime(self) -> bool:
         record = record_of(self.ground.api, self.node)
-        return record is not None and (record["phase"] != "closed" or self.command != "run")
+        return record is not None and record["phase"] != "closed"
 
     def _progress(self) -> str:
-        record = record_of(self.ground.api, self.node)
+        record, node = record_of(self.ground.api, self.node), node_of(self.ground.api, self.node)
         assert record is not None
-        return f"{record['phase']} {record['steps']} {record.get('changes')} {len(record.get('workloads', ()))}"
+        mark = mark_of(self.ground.api, self.node)
+        seen = (
+            record["phase"],
+            [(step, state["state"]) for step, state in record["steps"].items()],
+            [(change["what"], change["state"]) for change in record.get("changes", ())],
+            len(record.get("workloads", ())),
+            *(node["spec"].get(key) for key in ("taints", "unschedulable")),
+            mark and mark["owns"],
+            self.node in fleet_of(self.ground.api),
+        )
+        return json.dumps(seen)
 
 
 def at_once(work: Iterable[Callable[[], T]], most: int) -> list[T]:

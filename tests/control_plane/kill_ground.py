@@ -27,25 +27,37 @@ HURRIED = {"DOWNTIME_CLUSTER__LOCK_SECONDS": str(LOCK_SECONDS), "DOWNTIME_POWER_
 
 @dataclass
 class Killing(Script):
-    """Counts the journal writes that succeed, and kills the process at one of them; at none if ``at`` is 0."""
+    """Kills the process at one of its journal writes: at the first one with a label, or else at one by its number.
+
+    Attributes:
+        at: that number, counted from 1 among those that succeed; 0: at none.
+        when: before the write is handed on, or after the server has answered.
+        wanted: the label; empty: the number counts.
+        written: the labels of what was written.
+        killed_at: the label of the write at which it was killed; empty: it was not.
+    """
 
     at: int = 0
     when: When = "before"
+    wanted: str = ""
     victim: Future[int] = field(default_factory=Future)
     written: list[str] = field(default_factory=list)
     killed_at: str = ""
 
     async def before(self, request: Request) -> bool:
-        if self.when == "before" and request.is_journal_write and len(self.written) == self.at - 1:
+        if self.when == "before" and request.is_journal_write and self._is_it(request, len(self.written) + 1):
             return await self._kill(request)
         return True
 
     async def after(self, request: Request, status: int) -> bool:
         if request.is_journal_write and 200 <= status < 300:
             self.written.append(label(request))
-            if self.when == "after" and len(self.written) == self.at:
+            if self.when == "after" and self._is_it(request, len(self.written)):
                 return await self._kill(request)
         return True
+
+    def _is_it(self, request: Request, number: int) -> bool:
+        return label(request) == self.wanted if self.wanted else number == self.at
 
     async def _kill(self, request: Request) -> bool:
         self.killed_at = label(request)

@@ -1,116 +1,155 @@
-"""A process that is killed before or after any journal write: another one goes on, and ends in the same state."""
+"""A process is killed before or after any journal write: another one goes on, and ends as if nothing had happened."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import os
-import queue
+import re
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import pytest
 
 from lab.api import Api
 from lab.layout import Lab
-from lab.patience import until
 from lab.runai.workloads import Work, interactive
-from tests.control_plane import driven_processes
 from tests.control_plane.conftest import MakeNode, MakeObject
-from tests.control_plane.driven_processes import Driven, Ended
-from tests.control_plane.killing_proxy import Relay, Request, Script
-from tests.control_plane.protocol_states import (
-    Ending,
-    ending_of,
-    lease_of,
-    machine_of,
-    record_of,
-    untouched,
-)
+from tests.control_plane.kill_chains import Chain, at_once
+from tests.control_plane.kill_ground import Ground, KilledOnce, Killing, When
+from tests.control_plane.killing_proxy import Relay
+from tests.control_plane.protocol_states import Ending, ending_of, machine_of, record_of, untouched
 
-When = Literal["before", "after"]
-NODES = 10
-VARIABLES = {"DOWNTIME_CLUSTER__LOCK_SECONDS": "2", "DOWNTIME_POWER__COMMAND__TIMEOUT": "10"}
-
-
-@dataclass
-class Killing(Script):
-    """Counts the journal writes that succeed, and kills the process at one of them; at none if ``at`` is 0."""
-
-    at: int = 0
-    when: When = "before"
-    victim: Future[int] = field(default_factory=Future)
-    written: list[str] = field(default_factory=list)
-    killed_at: str = ""
-
-    async def before(self, request: Request) -> bool:
-        if self.when == "before" and request.is_journal_write and len(self.written) == self.at - 1:
-            return await self._kill(request)
-        return True
-
-    async def after(self, request: Request, status: int) -> bool:
-        if request.is_journal_write and 200 <= status < 300:
-            self.written.append(request.title)
-            if self.when == "after" and len(self.written) == self.at:
-                return await self._kill(request)
-        return True
-
-    async def _kill(self, request: Request) -> bool:
-        self.killed_at = request.title
-        os.kill(await asyncio.wrap_future(self.victim), signal.SIGKILL)
-        return False
-
-
-@dataclass(frozen=True)
-class Ground:
-    """Where the kill tests take place."""
-
-    lab: Lab
-    api: Api
-    relay: Relay
-    folder: Path
-    nodes: tuple[str, ...]
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    def start(self, command: str, node: str, kubeconfig: Path | None = None) -> Driven:
-        """Start a process of the product; by this kubeconfig, or by the lab's."""
-        variables = {"DOWNTIME_CONFIG": str(self.lab.config), **VARIABLES}
-        if kubeconfig is not None:
-            variables["DOWNTIME_CLUSTER__KUBECONFIG"] = str(kubeconfig)
-        return driven_processes.start([command, node], self.folder / f"said-{next(self.numbers)}", variables)
-
-    def through_proxy(self, command: str, node: str, script: Killing) -> Ended:
-        """The same under the eyes of a proxy, to its end."""
-        with self.relay.proxy(self.lab.kubeconfig, self.folder, script) as kubeconfig:
-            driven = self.start(command, node, kubeconfig)
-            script.victim.set_result(driven.pid)
-            return driven.wait()
+SECTIONS = 5
+# A step that only looks has no intent to write when it sees at once what it wants.
+OPTIONAL = re.compile(r": (see|approve)-[a-z]+ intended;")
+WHENS: tuple[When, ...] = get_args(When)
 
 
 @pytest.fixture
-def ground(
-    lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path, make_node: MakeNode, make_object: MakeObject
-) -> Ground:
-    nodes = tuple(make_node().node for _ in range(NODES))
-    for node in nodes:
+def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path) -> Ground:
+    return Ground(lab, lab_api, relay, tmp_path)
+
+
+@pytest.fixture
+def nodes(make_node: MakeNode, make_object: MakeObject) -> list[str]:
+    """Nodes with something on them that must be evicted."""
+    made = [make_node().node for _ in range(SECTIONS * len(WHENS))]
+    for node in made:
         make_object(interactive(f"notebook-{node}", Work(node=node, grace_seconds=1)))
-    return Ground(lab, lab_api, relay, tmp_path, nodes)
+    return made
 
 
-def test_undisturbed(ground: Ground) -> None:
+def undisturbed(ground: Ground, node: str, command: str = "run") -> tuple[Ending, list[str]]:
+    """How a downtime ends that nobody disturbs, and the labels of its journal writes."""
     script = Killing()
-    import time
+    ended = ground.under(script, command, node)
+    assert ended.status == 0, ended.said
+    return ending_of(ground.lab, ground.api, node), script.written
 
-    t = time.time()
-    ended = ground.through_proxy("run", ground.nodes[0], script)
-    print(time.time() - t)
-    print(ended.said)
-    print(len(script.written))
-    print("\n".join(script.written))
-    print(ending_of(ground.lab, ground.api, ground.nodes[0]))
-    assert ended.status == 0
-    assert 0
+
+def sections(written: list[str], number: int) -> list[tuple[str, str]]:
+    """The journal writes in so many parts: at the write with which label each begins, and at which it ends.
+
+    Each ends where the next one begins: at a write that is made whatever was seen at once.
+    """
+    sure = [label for label in written if re.match(r"record, \w+: ", label) and not OPTIONAL.search(label)]
+    begins = ["", *(sure[len(sure) * part // number] for part in range(1, number))]
+    return list(zip(begins, [*begins[1:], ""], strict=True))
+
+
+def all_killed(chains: Iterable[Chain], when: When, written: Iterable[str]) -> None:
+    """Every journal write was one at which a process was killed."""
+    killed = {label for chain in chains if chain.when == when for label in chain.killed}
+    missing = [label for label in written if label not in killed and not OPTIONAL.search(label)]
+    assert not missing, f"no process was killed {when} these writes: {missing}\nbut at these: {sorted(killed)}"
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_every_journal_write_it_ends_in_the_same_state(ground: Ground, nodes: list[str]) -> None:
+    expected, written = undisturbed(ground, nodes[0])
+    assert expected.phase == "closed"
+    assert not expected.in_fleet
+    assert len(written) >= 30, written
+    before = {node: machine_of(ground.lab, node) for node in nodes}
+    parts = [(*section, when) for section in sections(written, SECTIONS) for when in WHENS]
+    chains = [Chain(ground, node, when, first, last) for node, (first, last, when) in zip(nodes, parts, strict=True)]
+    at_once([chain.go for chain in chains], len(chains))
+    for chain in chains:
+        chain.ended_as(expected)
+        now = machine_of(ground.lab, chain.node)
+        assert now.powered_off - before[chain.node].powered_off == 1, f"shut down exactly once: {chain}"
+        assert now.boot_id != before[chain.node].boot_id
+    for when in WHENS:
+        all_killed(chains, when, written)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("reached", ["taint done", "shut-down done"])
+def test_killed_at_every_journal_write_of_an_abort_it_ends_in_the_same_state(
+    ground: Ground, nodes: list[str], reached: str
+) -> None:
+    def reach(node: str) -> None:
+        ended = ground.under(KilledOnce(reached), "run", node)
+        assert ended.status == -signal.SIGKILL, ended.said
+
+    quiet, *others = nodes[: 2 * len(WHENS) + 1]
+    at_once([partial(reach, node) for node in (quiet, *others)], len(others) + 1)
+    before = {node: machine_of(ground.lab, node) for node in others}
+    expected, written = undisturbed(ground, quiet, "abort")
+    assert (expected.phase, expected.aborted, expected.in_fleet) == ("closed", True, False)
+    assert untouched(ground.api, quiet)
+    parts = [(*section, when) for section in sections(written, 2) for when in WHENS]
+    chains = [
+        Chain(ground, node, when, first, last, command="abort", again=("abort", "resume"))
+        for node, (first, last, when) in zip(others, parts, strict=True)
+    ]
+    at_once([chain.go for chain in chains], len(chains))
+    for chain in chains:
+        chain.ended_as(expected)
+        now = machine_of(ground.lab, chain.node)
+        shut_down = now.boot_id != before[chain.node].boot_id
+        assert shut_down == (reached == "shut-down done"), chain
+    for when in WHENS:
+        all_killed(chains, when, written)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_once_at_any_journal_write_it_ends_in_the_same_state(ground: Ground, nodes: list[str]) -> None:
+    expected, written = undisturbed(ground, nodes[0])
+    cases = [(at, when) for at in range(1, len(written) + 1) for when in WHENS]
+    lanes = [
+        partial(_one_after_the_other, ground, node, cases[n :: len(nodes)], expected) for n, node in enumerate(nodes)
+    ]
+    killed = sum(at_once(lanes, 6))
+    assert killed >= len(cases) - 8, "the last cases are not reached when a step sees at once what it wants"
+
+
+def _one_after_the_other(ground: Ground, node: str, cases: list[tuple[int, When]], expected: Ending) -> int:
+    return sum(_killed_once(ground, node, at, when, expected) for at, when in cases)
+
+
+def _killed_once(ground: Ground, node: str, at: int, when: When, expected: Ending) -> bool:
+    before, old = machine_of(ground.lab, node), record_of(ground.api, node)
+    script = Killing(at, when)
+    ended = ground.under(script, "run", node)
+    assert ended.status == (-signal.SIGKILL if script.killed_at else 0), ended.said
+    record = record_of(ground.api, node)
+    fresh = record is None or record == old
+    if fresh:
+        assert untouched(ground.api, node), "nothing is changed before there is a record"
+    elif record is not None and record["phase"] == "closed":
+        fresh = False
+    if script.killed_at and (fresh or (record is not None and record["phase"] != "closed")):
+        ended = ground.finish("run" if fresh or at % 2 else "resume", node)
+        assert ended.status == 0, f"killed {when} {script.killed_at}: {ended.said}"
+    ending = ending_of(ground.lab, ground.api, node)
+    if script.killed_at.startswith("record, closed") and when == "after":
+        ending = replace(ending, holder="")  # Nobody goes on from there: the lock runs out by itself.
+    assert ending == expected, f"killed {when} {script.killed_at}"
+    after = machine_of(ground.lab, node)
+    assert after.powered_off - before.powered_off == 1, f"shut down exactly once, killed {when} {script.killed_at}"
+    assert after.boot_id != before.boot_id
+    return bool(script.killed_at)
