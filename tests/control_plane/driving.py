@@ -1,4 +1,4 @@
-"""Planned maintenance from a plain script, without Prefect: ``driving.py run|resume|abort NODE [OPTIONS]``.
+"""Planned maintenance from a plain script, without Prefect: ``driving.py run|remove|resume|abort NODE [OPTIONS]``.
 
 OPTIONS is a JSON object of ``PlannedOptions``. The exit status is the command's; the last line of the output is a JSON
 object with ``exit``, ``code`` and ``message``. The configuration is found as the product finds it.
@@ -18,6 +18,7 @@ from cluster.downtime import Ask, Say, Start, enter, go_on, silent
 from cluster.errors import Blocked, DowntimeError
 from cluster.options import PlannedOptions
 from cluster.record import Record
+from tests.control_plane import removing
 
 WHO = "tester"
 # Through everything without a person.
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str], out: Callable[[str], Any] = print) -> int:
 
     try:
         settings = config.load()
-        if command == "run":
+        if command == "remove":
+            removing.remove(settings, node)
+        elif command == "run":
             run(settings, node, options, say)
         else:
             {"resume": resume, "abort": abort}[command](settings, node, say)
