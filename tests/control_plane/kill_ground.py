@@ -51,7 +51,7 @@ class Killing(Script):
 
     async def after(self, request: Request, status: int) -> bool:
         if request.is_journal_write and 200 <= status < 300:
-            self.written.append(label(request))
+            self.written.append(label(request, first=not self.written))
             if self.when == "after" and self._is_it(request, len(self.written)):
                 return await self._kill(request)
         return True
@@ -60,7 +60,8 @@ class Killing(Script):
         return label(request) == self.wanted if self.wanted else number == self.at
 
     async def _kill(self, request: Request) -> bool:
-        self.killed_at = label(request)
+        # An answer comes after its write was counted.
+        self.killed_at = label(request, first=len(self.written) == (self.when == "after"))
         os.kill(await asyncio.wrap_future(self.victim), signal.SIGKILL)
         return False
 
@@ -81,8 +82,12 @@ class KilledOnce(Killing):
         return True
 
 
-def label(request: Request) -> str:
-    """What a journal write says, so that the same write of two processes has the same label."""
+def label(request: Request, *, first: bool = False) -> str:
+    """What a journal write says, so that the same write of two processes has the same label.
+
+    Args:
+        first: it is the first one of its process, which may say that this one goes on.
+    """
     body = json.loads(request.body)
     name = body["metadata"]["name"]
     if request.method == "PUT" and "/nodes/" in request.path:
@@ -93,7 +98,7 @@ def label(request: Request) -> str:
     record = json.loads(body["data"]["record"])
     if name.startswith("closed-"):
         return "archive"
-    if record["timeline"][-1]["text"].startswith("continued by"):
+    if first and record["timeline"][-1]["text"].startswith("continued by"):
         return "record, continued"
     step, state = list(record["steps"].items())[-1] if record["steps"] else ("nothing", {"state": "done"})
     changes = ", ".join(f"{one['what']} {one['state']}" for one in record.get("changes", ()))
