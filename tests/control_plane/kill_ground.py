@@ -23,8 +23,8 @@ When = Literal["before", "after"]
 # A lock that stands still is taken over soon, and yet a process on a busy machine keeps its own.
 LOCK_SECONDS = 4
 HURRIED = {"DOWNTIME_CLUSTER__LOCK_SECONDS": str(LOCK_SECONDS), "DOWNTIME_POWER__COMMAND__TIMEOUT": "10"}
-# The end of the label of a write that only adds to the timeline.
-NOTED = "; noted"
+# The end of the label of the write that says where each workload went.
+WENT = "; whereabouts known"
 
 
 @dataclass
@@ -105,10 +105,8 @@ def label(request: Request, *, first: bool = False) -> str:
     step, state = list(record["steps"].items())[-1] if record["steps"] else ("nothing", {"state": "done"})
     changes = ", ".join(f"{one['what']} {one['state']}" for one in record.get("changes", ()))
     drained = "; workloads known" if record.get("workloads") else ""
-    told = record["timeline"][-1]["text"].startswith((f"{step}: ", "phase ", "opened by", "continued by"))
-    return (
-        f"record, {record['phase']}: {step} {state['state']}; {changes or 'no changes'}{drained}{'' if told else NOTED}"
-    )
+    went = WENT if record.get("went") and record["phase"] == "draining" else ""
+    return f"record, {record['phase']}: {step} {state['state']}; {changes or 'no changes'}{drained}{went}"
 
 
 @dataclass(frozen=True)

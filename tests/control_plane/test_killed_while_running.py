@@ -17,14 +17,14 @@ from lab.layout import Lab
 from lab.runai.workloads import Work, interactive
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.kill_chains import Chain, at_once
-from tests.control_plane.kill_ground import NOTED, Ground, KilledOnce, Killing, When
+from tests.control_plane.kill_ground import WENT, Ground, KilledOnce, Killing, When
 from tests.control_plane.killing_proxy import Relay
 from tests.control_plane.protocol_states import Ending, ending_of, machine_of, record_of, untouched
 
 SECTIONS = 5
 # A step that only looks has no intent to write when it sees at once what it wants.
 # Where each workload went is told once, by whoever sees them gone.
-OPTIONAL = re.compile(rf": (see|approve)-[a-z]+ intended;|{NOTED}$")
+OPTIONAL = re.compile(rf": (see|approve)-[a-z]+ intended;|{WENT}$")
 WHENS: tuple[When, ...] = get_args(When)
 
 
