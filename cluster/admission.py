@@ -4,8 +4,9 @@ The ConfigMap ``fleet`` names the nodes that are down or about to go down. A nod
 whose decision was made on exactly the content that is replaced: of two starts in the same instant the slower one
 meets a conflict, looks again, and then sees the faster one.
 
-An entry counts while its node has an open record, or a lock that is held (it is just being opened). What a crash
-left behind between admission and record is removed by the next admission, at the latest after ten minutes.
+An entry counts while its node has an open record, or a lock that is held (it is just being opened); an open record
+counts without an entry as well. What a crash left behind between admission and record is removed by the next
+admission, at the latest after ten minutes.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge, 
     """
     for _ in range(_ATTEMPTS):
         present = api.get(_PATH)
-        fleet = _pruned(api, _parse(present), node)
+        fleet = _as_it_is(api, _parse(present), node)
         objections = judge(frozenset(fleet.down) - {node})
         if objections:
             first = objections[0]
@@ -87,7 +88,7 @@ def check_again(api: Api, node: str, judge: Judge) -> None:
     Raises:
         Blocked: something speaks against it now.
     """
-    objections = judge(frozenset(_pruned(api, _parse(api.get(_PATH)), node).down) - {node})
+    objections = judge(frozenset(_as_it_is(api, _parse(api.get(_PATH)), node).down) - {node})
     if objections:
         raise Blocked(objections[0].code, objections[0].message, objections[0].remedy)
 
@@ -108,19 +109,28 @@ def dismiss(api: Api, node: str, record: str) -> None:
 
 def down(api: Api) -> frozenset[str]:
     """The nodes that are down by decision; without those whose start died before there was a record."""
-    return frozenset(_pruned(api, _parse(api.get(_PATH)), "").down)
+    return frozenset(_as_it_is(api, _parse(api.get(_PATH)), "").down)
 
 
-def _pruned(api: Api, fleet: Fleet, asking: str) -> Fleet:
-    if not set(fleet.down) - {asking}:
-        return fleet
-    opened = {record.node: record.id for record in Records(api).all_open()}
+def _as_it_is(api: Api, fleet: Fleet, asking: str) -> Fleet:
+    """The fleet without what a crash left behind, and with every node that has an open record.
+
+    The records are the truth: a fleet that somebody deleted, or whose clock was wrong, must let nobody go down.
+    """
+    opened = {record.node: record for record in Records(api).all_open() if record.node != asking}
     kept = {
         name: entry
         for name, entry in fleet.down.items()
-        if name == asking or opened.get(name) == entry.record or _being_opened(api, name, entry)
+        if name == asking
+        or (name in opened and opened[name].id == entry.record)
+        or (name not in opened and _being_opened(api, name, entry))
     }
-    return fleet.model_copy(update={"down": kept})
+    known = {
+        name: Entry(record=record.id, procedure=record.procedure, since=record.opened)
+        for name, record in opened.items()
+        if name not in kept
+    }
+    return fleet.model_copy(update={"down": {**kept, **known}})
 
 
 def _being_opened(api: Api, name: str, entry: Entry) -> bool:

@@ -14,6 +14,7 @@ def perform_all(downtime: Downtime) -> None:
         DowntimeError: as the steps do.
     """
     steps = procedures.table(downtime.record.procedure)
-    # Asked anew each time: some steps find out which others there are.
-    while left := procedures.left(downtime.record):
+    # Asked anew each time: some steps find out which others there are. A closed record has none left, whatever was
+    # done of it: its Node may have been deleted.
+    while downtime.record.open and (left := procedures.left(downtime.record)):
         perform(downtime, steps[left[0]])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cluster.config import Settings
-from cluster.errors import Blocked
+from cluster.errors import Blocked, Waiting
 from cluster.max_unavailable import Limits
+from cluster.options import PlannedOptions
 from lab.api import Api
 from lab.layout import Lab
 from tests.control_plane import driving
@@ -39,6 +40,18 @@ def test_of_two_nodes_of_which_one_may_be_down_one_is_admitted(lab_api: Api, poo
         ahead = names[errors.index(None)]
         assert [node for node in fleet_of(lab_api) if node in names] == [ahead]
         driving.abort(settings, ahead)
+
+
+def test_open_record_counts_even_if_somebody_deleted_the_fleet(lab_api: Api, pool: tuple[Settings, list[str]]) -> None:
+    settings, names = pool
+    with pytest.raises(Waiting):
+        driving.run(settings, names[0], PlannedOptions(interactive="evict", shut_down=False, hold=True))
+    lab_api.call("DELETE", "/api/v1/namespaces/runai-downtime/configmaps/fleet")
+    with pytest.raises(Blocked) as raised:
+        driving.run(settings, names[1])
+    assert raised.value.code == "max-unavailable"
+    driving.abort(settings, names[0])
+    assert names[0] not in fleet_of(lab_api)
 
 
 def test_node_that_failed_counts_as_down(lab: Lab, lab_api: Api, pool: tuple[Settings, list[str]]) -> None:
