@@ -51,6 +51,7 @@ def test_run_is_ended_by_a_signal_and_resumed(lab: Lab, lab_api: Api, make_node:
     assert kept(lab_api, host.node) == AS_FOUND
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_waiting_is_exit_4_without_a_traceback_and_abort_ends_it(
     lab: Lab, lab_api: Api, make_node: MakeNode, tmp_path: Path

@@ -86,8 +86,9 @@ def test_killed_at_every_journal_write_it_ends_in_the_same_state(ground: Ground,
         all_killed(chains, when, written)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("reached", ["taint done", pytest.param("shut-down done", marks=pytest.mark.long)])
+@pytest.mark.parametrize("reached", ["taint done", "shut-down done"])
 def test_killed_at_every_journal_write_of_an_abort_it_ends_in_the_same_state(
     ground: Ground, nodes: list[str], reached: str
 ) -> None:

@@ -34,6 +34,10 @@ from tests.control_plane.recovering import (
 )
 
 
+# Minutes of it: what must always hold of this procedure is in its other tests.
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 def host(make_node: MakeNode) -> Host:
     """A GPU node of this test's own."""

@@ -25,6 +25,10 @@ _TAKING_OVER = 2
 QUICK = {**HURRIED, "DOWNTIME_REMOVAL__AWAY_SECONDS": "1", "DOWNTIME_REMOVAL__RESET_SECONDS": "10"}
 
 
+# Minutes of it: what must always hold of this procedure is in its other tests.
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path) -> Ground:
     return replace(Ground(lab, lab_api, relay, tmp_path), variables=QUICK)

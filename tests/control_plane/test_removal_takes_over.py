@@ -18,6 +18,9 @@ from lab.layout import Lab
 from tests.control_plane.conftest import MakeNode
 from tests.control_plane.removing import WHO, fault, options_of, remove, resume, settings_of, there
 
+# Minutes of it: what must always hold of this procedure is in its other tests.
+pytestmark = pytest.mark.long
+
 PLANNED = PlannedOptions(reason="new fan", interactive="evict")
 
 

@@ -181,6 +181,7 @@ def test_ready_node_is_not_joined_again(cycle: Cycle, product: Product) -> None:
     assert [one["code"] for one in ended.document["blockers"]] == ["node-ready"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cycle")
 def test_kubelet_that_lived_on_after_the_deletion_is_reset_and_joined(product: Product) -> None:
     hosts = product.hosts
@@ -218,6 +219,7 @@ def test_join_cut_in_the_middle_by_the_death_of_both_is_taken_up(product: Produc
     assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true", "rack": "r7"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cycle")
 def test_node_that_is_not_ready_any_more_on_a_machine_that_was_reset_is_joined_anew(product: Product) -> None:
     hosts = product.hosts
@@ -229,6 +231,7 @@ def test_node_that_is_not_ready_any_more_on_a_machine_that_was_reset_is_joined_a
     assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true", "rack": "r7"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cycle")
 def test_machine_that_nobody_knows_needs_its_name_typed_and_a_role(product: Product) -> None:
     hosts = product.hosts
