@@ -33,7 +33,6 @@ from tests.control_plane.recovering import (
     wait_for_ready,
 )
 
-
 # Minutes of it: what must always hold of this procedure is in its other tests.
 pytestmark = pytest.mark.long
 
