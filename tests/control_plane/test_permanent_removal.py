@@ -71,6 +71,7 @@ def test_nothing_happens_unless_the_name_was_typed(lab: Lab, lab_api: Api, make_
     assert Records(apis.connect(settings_of(lab).cluster)).read(node) is None
 
 
+@pytest.mark.long
 def test_machine_that_is_off_loses_its_node_without_a_reset(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node = make_node().node
     lose_power(lab, lab_api, node)
@@ -92,6 +93,7 @@ def test_silent_machine_without_proof_keeps_its_node(lab: Lab, lab_api: Api, mak
     assert there(lab_api, node)
 
 
+@pytest.mark.long
 def test_persons_word_is_proof_for_fifteen_minutes(
     lab: Lab, lab_api: Api, make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ def test_persons_word_is_proof_for_fifteen_minutes(
     assert not there(lab_api, node)
 
 
+@pytest.mark.long
 def test_machine_that_answers_refutes_a_persons_word(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node, settings = make_node().node, without_power(lab)
     lose_power(lab, lab_api, node)
@@ -149,6 +152,7 @@ def _quietly(check: object) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_unreachable_machine_that_has_power_is_blocked(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node = make_node().node
     fault(lab, node, "never-boots")
@@ -180,6 +184,7 @@ def test_wrong_address_leaves_the_healthy_machine_alone(lab: Lab, lab_api: Api, 
     assert (healthy["resets"], healthy["joined"], healthy["kubelet_starts"]) == (0, True, True)
 
 
+@pytest.mark.long
 def test_reset_that_failed_is_done_again_even_after_a_restart(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node = make_node().node
     fault(lab, node, "reset-fails")
@@ -209,6 +214,7 @@ def test_backing_out_is_refused_once_the_reset_was_begun(lab: Lab, lab_api: Api,
     assert not record.aborted
 
 
+@pytest.mark.long
 def test_backing_out_before_the_reset_undoes_cordon_and_taint(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node, settings = make_node().node, settings_of(lab)
     api, options = apis.connect(settings.cluster), options_of(node)
@@ -225,6 +231,7 @@ def test_backing_out_before_the_reset_undoes_cordon_and_taint(lab: Lab, lab_api:
     assert host(lab, node)["resets"] == 0
 
 
+@pytest.mark.long
 def test_reset_that_sudo_forbids_is_said_before_anything_is_changed(
     lab: Lab, lab_api: Api, make_node: MakeNode
 ) -> None:
@@ -236,6 +243,7 @@ def test_reset_that_sudo_forbids_is_said_before_anything_is_changed(
     assert not lab_api.get(f"/api/v1/nodes/{node}")["spec"].get("unschedulable")
 
 
+@pytest.mark.long
 def test_node_that_registers_itself_again_is_reset_and_deleted_again(
     lab: Lab, lab_api: Api, make_node: MakeNode
 ) -> None:
@@ -263,6 +271,7 @@ def test_node_that_registers_itself_again_is_reset_and_deleted_again(
     assert _out(lab, node) == OUT
 
 
+@pytest.mark.long
 def test_record_of_a_removal_is_kept_until_the_rejoin(lab: Lab, make_node: MakeNode) -> None:
     node = make_node().node
     remove(settings_of(lab), node)

@@ -78,6 +78,7 @@ def test_a_node_that_came_back_within_the_grace_is_only_looked_at(
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_node_that_came_back_without_all_its_gpus_is_named_and_not_touched(
     lab: Lab, lab_api: Api, host: Host
 ) -> None:
@@ -126,6 +127,7 @@ def test_without_proof_nothing_is_released_and_what_is_stuck_is_named(
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_persons_word_is_taken_again_before_it_is_used_and_does_not_hold_for_ever(
     lab: Lab, lab_api: Api, host: Host, make_object: MakeObject
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_machine_that_answers_is_not_off_whoever_says_so(
     assert OUT not in taints(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_dead_kubelet_is_restarted_if_that_is_chosen_and_nothing_else_is_touched(
     lab: Lab, lab_api: Api, host: Host
 ) -> None:
@@ -181,6 +184,7 @@ def test_a_dead_kubelet_is_restarted_if_that_is_chosen_and_nothing_else_is_touch
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_machine_with_a_dead_kubelet_is_shut_down_if_that_is_chosen_and_comes_back(
     lab: Lab, lab_api: Api, host: Host, make_object: MakeObject
 ) -> None:
@@ -209,6 +213,7 @@ def test_a_node_in_planned_maintenance_is_left_alone_with_exit_4(lab: Lab, lab_a
     assert resume(settings, host.node).phase == "closed"
 
 
+@pytest.mark.long
 def test_a_node_that_keeps_failing_stays_out(lab: Lab, lab_api: Api, host: Host) -> None:
     settings = settings_of(lab)
     said = UNATTENDED.model_copy(update={"said_down": True})
@@ -224,6 +229,7 @@ def test_a_node_that_keeps_failing_stays_out(lab: Lab, lab_api: Api, host: Host)
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_machine_that_comes_back_with_the_boot_that_had_ended_is_not_taken_back(
     lab: Lab, lab_api: Api, host: Host
 ) -> None:
@@ -236,6 +242,7 @@ def test_a_machine_that_comes_back_with_the_boot_that_had_ended_is_not_taken_bac
     assert taints(lab_api, host.node) == ["runai"]
 
 
+@pytest.mark.long
 def test_backing_out_of_a_recovery_takes_off_what_was_set(
     lab: Lab, lab_api: Api, host: Host, make_object: MakeObject
 ) -> None:
@@ -250,6 +257,7 @@ def test_backing_out_of_a_recovery_takes_off_what_was_set(
     assert is_there(lab_api, stuck)
 
 
+@pytest.mark.long
 def test_power_resets_are_counted_before_they_are_sent_and_end(lab: Lab, lab_api: Api, host: Host) -> None:
     request(lab, do="fault", node=host.node, fault="never-boots", present=True)
     wait_for_ready(lab_api, host.node, ready=False)
@@ -266,6 +274,7 @@ def test_power_resets_are_counted_before_they_are_sent_and_end(lab: Lab, lab_api
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_a_reset_that_helps_needs_no_person(lab: Lab, lab_api: Api, host: Host) -> None:
     fail(lab, lab_api, host)
     record = run(settings_of(lab), host.node, UNATTENDED.model_copy(update={"resets": 1}))
@@ -274,6 +283,7 @@ def test_a_reset_that_helps_needs_no_person(lab: Lab, lab_api: Api, host: Host) 
     assert untouched(lab_api, host.node)
 
 
+@pytest.mark.long
 def test_volumes_that_stay_attached_are_released_too(
     lab: Lab, lab_api: Api, host: Host, make_object: MakeObject
 ) -> None:
