@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cluster.api_errors import Busy, Gone, from_status, from_transport
+from cluster.api_tls import files_of_the_library, read_into_memory
 from cluster.config import ClusterSettings
 from cluster.errors import Misused, Unreachable
 
@@ -229,24 +230,27 @@ def connect(settings: ClusterSettings, patience: float = 30.0) -> Api:
     from kubernetes import client, config
 
     configuration = client.Configuration()
-    try:
-        if settings.kubeconfig is None and _in_cluster():
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            config.load_kube_config(
-                config_file=str(settings.kubeconfig) if settings.kubeconfig else None,
-                context=settings.context or None,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-    except Exception as error:  # the library raises yaml, OS, type and its own errors alike for a bad kubeconfig
-        raise Misused(
-            "kubeconfig",
-            f"The kubeconfig {settings.kubeconfig or 'of the environment'} cannot be used: {_first_line(error)}",
-            "Name a working one as [cluster] kubeconfig in the configuration, or in KUBECONFIG.",
-        ) from error
     configuration.retries = False
-    return Api(client.ApiClient(configuration), settings.request_timeout, patience)
+    with files_of_the_library():
+        try:
+            if settings.kubeconfig is None and _in_cluster():
+                config.load_incluster_config(client_configuration=configuration)
+            else:
+                config.load_kube_config(
+                    config_file=str(settings.kubeconfig) if settings.kubeconfig else None,
+                    context=settings.context or None,
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+            session = client.ApiClient(configuration)
+            read_into_memory(session)
+        except Exception as error:  # the library raises yaml, OS, type and its own errors alike for a bad kubeconfig
+            raise Misused(
+                "kubeconfig",
+                f"The kubeconfig {settings.kubeconfig or 'of the environment'} cannot be used: {_first_line(error)}",
+                "Name a working one as [cluster] kubeconfig in the configuration, or in KUBECONFIG.",
+            ) from error
+    return Api(session, settings.request_timeout, patience)
 
 
 def _in_cluster() -> bool:

@@ -89,4 +89,5 @@ def _reason(error: BaseException) -> str:
         return "connection refused"
     if "timed out" in text.lower():
         return "no answer within the time limit"
-    return text.splitlines()[0][:200]
+    # The client library puts the name of the exception on a line of its own before what it says.
+    return text.strip().splitlines()[-1][:200]

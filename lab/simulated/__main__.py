@@ -84,6 +84,11 @@ class Simulator:
             self._kubelets.look(node)
             return "added"
         machine = self._machines.get(node)
+        if wish["do"] == "remove":
+            if machine is not None:
+                del self._machines[node]
+                machine.close()
+            return "removed"
         if machine is None:
             raise LabError(f"no simulated host for node {node!r}; there are: {', '.join(sorted(self._machines))}")
         if wish["do"] == "power":
@@ -91,10 +96,6 @@ class Simulator:
         if wish["do"] == "fault":
             machine.fault(str(wish["fault"]), bool(wish["present"]))
             return ", ".join(machine.host.faults) or "no faults"
-        if wish["do"] == "remove":
-            del self._machines[node]
-            machine.close()
-            return "removed"
         raise LabError(f"unknown request {wish['do']!r}")
 
 

@@ -40,6 +40,7 @@ class Machine:
         self._lock = threading.RLock()
         self._listener: socket.socket | None = None
         self._dark: list[socket.socket] = []
+        self._closed = False
         self._connections: list[socket.socket | paramiko.Transport] = []
         self._key = load_key(host.host_key)
         self._settle()
@@ -73,7 +74,9 @@ class Machine:
             self._changed()
 
     def close(self) -> None:
+        """Give the address back for good: a boot that is still under way must not take it again."""
         with self._lock:
+            self._closed = True
             self._silence()
             self._enlighten()
 
@@ -131,6 +134,8 @@ class Machine:
     def _settle(self) -> None:
         """Listen if, and only if, the machine is one that would."""
         with self._lock:
+            if self._closed:
+                return
             if self.host.power != "on" or "never-boots" in self.host.faults:
                 self._silence()
                 self._dark = self._dark or dark_port(self.host.address, self.host.port)

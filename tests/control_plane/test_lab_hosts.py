@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from lab.power import power
 from lab.runai.workloads import Work, training
 from lab.simulated.control import request
 from lab.simulated.host import Host
+from lab.simulated.machine import BOOT_SECONDS
 from lab.simulated.node_objects import heartbeat
 from lab.simulated.ssh_server import load_key
 from tests.control_plane.conftest import MakeNode, MakeObject
@@ -86,6 +88,23 @@ def test_host_answers_with_the_nodes_boot_id(lab: Lab, lab_api: Api, make_node: 
     assert execute(lab, host, "sudo -n -- nvidia-smi -L")[1].count("GPU ") == 8
     assert execute(lab, host, "no-such-program")[0] == 127
     assert execute(lab, host, "systemctl poweroff")[0] == 1, "only root powers off"
+
+
+def test_host_removed_while_it_boots_gives_its_address_back(lab: Lab, make_node: MakeNode) -> None:
+    host = make_node()
+    power(lab, host.node, "off")
+    power(lab, host.node, "on")
+    request(lab, do="remove", node=host.node)
+    bound_again = []
+
+    def seen_after_the_boot() -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            bound_again.append(probe.connect_ex((host.address, host.port)) == 0)
+        return len(bound_again) > 10
+
+    until(seen_after_the_boot, seconds=30, what="the boot to be over", every=2 * BOOT_SECONDS / 10)
+    assert not any(bound_again)
 
 
 def test_only_ops_with_the_labs_key_gets_in(lab: Lab, make_node: MakeNode) -> None:
