@@ -92,6 +92,14 @@ test-hosts: packages  ## kubeadm hosts, SSH, power (root)
 test-long: packages  ## the long repetitions that `make test` leaves out
 	@$(BIN)/python -m pytest -m long
 
+.PHONY: bench
+bench: packages  ## measure: power loss to Running elsewhere, beside Kubernetes alone (7 minutes; no root)
+	@$(BIN)/python -m bench
+
+.PHONY: bench-hosts
+bench-hosts: packages  ## the same on kubeadm hosts with real kubelets (10 minutes; root)
+	@$(BIN)/python -m bench --hosts
+
 .PHONY: demo
 demo: setup  ## a node of a real cluster through planned maintenance, before your eyes (root)
 	@$(BIN)/python -m lab.demo

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +22,8 @@ Object = dict[str, Any]
 PAGE = 500
 _READ_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
+# How often a list is begun whose pages become too old while they are read.
+_LISTINGS = 4
 
 
 class Api:
@@ -54,14 +56,50 @@ class Api:
 
     def list(self, path: str, *, fields: str = "", labels: str = "") -> list[Object]:
         """All objects of a collection that match both selectors, read in pages."""
-        return list(self.iterate(path, fields=fields, labels=labels))
+        return list(self.listing(path, fields=fields, labels=labels)[0])
+
+    def listing(self, path: str, *, fields: str = "", labels: str = "") -> tuple[Sequence[Object], str]:
+        """The same, with the version of the list, from which a watch goes on.
+
+        Raises:
+            Gone: its pages were too old before the last one was read, again and again.
+        """
+        for left in reversed(range(_LISTINGS)):
+            try:
+                pages = list(self._pages(path, fields, labels))
+            except Gone:
+                if not left:
+                    raise
+            else:
+                return [one for page in pages for one in page.get("items") or ()], _version(pages[-1])
+        raise AssertionError("the last try returns or raises")
 
     def iterate(self, path: str, *, fields: str = "", labels: str = "") -> Iterator[Object]:
-        """The same as :meth:`list`, a page in memory at a time."""
+        """The same as :meth:`list`, a page in memory at a time.
+
+        Who takes long over a page may find that the API server has forgotten the version of the list (HTTP 410, after
+        some five minutes): it is then listed anew, and what was given out already is not given out again.
+        """
+        given: set[str] = set()
+        for left in reversed(range(_LISTINGS)):
+            try:
+                for page in self._pages(path, fields, labels):
+                    for one in page.get("items") or ():
+                        uid = str(one["metadata"]["uid"])
+                        if uid not in given:
+                            given.add(uid)
+                            yield one
+            except Gone:
+                if not left:
+                    raise
+            else:
+                return
+
+    def _pages(self, path: str, fields: str, labels: str) -> Iterator[Object]:
         token = ""
         while True:
             page = self.page(path, fields=fields, labels=labels, token=token)
-            yield from page.get("items") or ()
+            yield page
             token = page["metadata"].get("continue", "")
             if not token:
                 return
@@ -215,6 +253,10 @@ def _lines(response: Any, server: str) -> Iterator[bytes]:
             yield from (line for line in whole if line)
     except Exception as error:
         raise from_transport(error, server) from error
+
+
+def _version(page: Object) -> str:
+    return str(page["metadata"]["resourceVersion"])
 
 
 def _with(path: str, query: dict[str, Any]) -> str:

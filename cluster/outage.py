@@ -36,8 +36,11 @@ def look(api: Api, settings: Settings, seen: Observation, record: Record | None)
     """
     lease = api.get(f"{nodes.LEASES}/{seen.node_name}")
     alone_matters = record is None or not record.done("taint")
-    answering, asked = _others(api, settings, seen.down | {seen.node_name}) if alone_matters else (0, 0)
-    ssh, power = _machine(settings, seen)
+    # Machines that are off answer nothing for seconds, and the workloads of a dead node wait: all are asked at once.
+    with ThreadPoolExecutor(2) as pool:
+        machine = pool.submit(_machine, settings, seen)
+        answering, asked = _others(api, settings, seen.down | {seen.node_name}) if alone_matters else (0, 0)
+        ssh, power = machine.result()
     if alone_matters and ssh != "unknown" and not node_.ready(seen.node or {}):
         asked, answering = asked + 1, answering + (ssh == "answers")
     facts = OutageFacts(
@@ -132,8 +135,10 @@ def _machine(settings: Settings, seen: Observation) -> tuple[ssh_probe.State, st
     try:
         where = locate(settings.hosts, seen.node_name, node_.address(seen.node or {}))
         power = controller(settings.power, reach.MASKER)
-        status = "none" if power.status_kind == "none" else power.status(where).state
-        return ssh_probe.answers(where, _patience(settings)).state, status
+        with ThreadPoolExecutor(1) as pool:
+            ssh = pool.submit(ssh_probe.answers, where, _patience(settings))
+            status = "none" if power.status_kind == "none" else power.status(where).state
+            return ssh.result().state, status
     except DowntimeError:
         return "unknown", "unknown"
 

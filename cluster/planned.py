@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster import node as node_
-from cluster import planned_blockers, planned_steps, planned_warnings, verdict
+from cluster import planned_blockers, planned_steps, planned_warnings, refused_plans, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
 from cluster.options import PlannedOptions
@@ -58,12 +58,13 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
     """
     current = record if record is not None and record.open else None
     if observation.node is None:
-        return _impossible(observation, _no_node(observation.node_name))
+        return refused_plans.impossible("planned", observation, refused_plans.no_node(observation.node_name))
     if current is not None and current.procedure != "planned":
-        return _impossible(observation, _in_downtime(current), current)
+        return refused_plans.impossible("planned", observation, _in_downtime(current), current)
     chosen = options if current is None else _recorded(current)
     if chosen is None:
-        return _impossible(observation, _unreadable(observation.node_name), current)
+        unreadable = refused_plans.unreadable(observation.node_name)
+        return refused_plans.impossible("planned", observation, unreadable, current)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = planned_blockers.of(case)
     if current is not None and chosen != options:
@@ -103,53 +104,15 @@ def _recorded(record: Record) -> PlannedOptions | None:
 def _verdict(case: Case) -> verdict.Verdict | None:
     if case.record is not None:
         return case.record.gate
-    found, reason = case.observation.recovery, case.options.override_recovery_gate
-    return verdict.overridden(found, reason) if found is not None and found.blocks and reason.strip() else found
-
-
-def _impossible(observation: Observation, blocker: Finding, record: Record | None = None) -> Plan:
-    node = observation.node
-    return Plan(
-        procedure="planned",
-        node=observation.node_name,
-        cluster=observation.server,
-        roles=node_.roles(node) if node is not None else (),
-        kind=node_.kind(node) if node is not None else "cpu-worker",
-        feasible=False,
-        blockers=(blocker,),
-        continued=record is not None,
-    )
-
-
-def _no_node(name: str) -> Finding:
-    return Finding(
-        code="unknown-node", message=f"There is no node {name} in this cluster", remedy="See 'kubectl get nodes'."
-    )
+    return refused_plans.gate_verdict(case.observation.recovery, case.options.override_recovery_gate)
 
 
 def _in_downtime(record: Record) -> Finding:
-    return Finding(
-        code="in-downtime",
-        message=f"{record.node} is in downtime already ({record.procedure}, opened "
-        f"{record.opened:%Y-%m-%d %H:%M} UTC by {record.who})",
-        remedy=f"'downtime status {record.node}' shows it, 'downtime resume {record.node}' goes on with it, "
-        f"'downtime abort {record.node}' backs out.",
+    return refused_plans.in_downtime(
+        record, f"'downtime resume {record.node}' goes on with it, 'downtime abort {record.node}' backs out."
     )
 
 
 def _other_options(record: Record, chosen: PlannedOptions, given: PlannedOptions) -> Finding:
     names = [name for name in PlannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
-    return Finding(
-        code="other-options",
-        message=f"{record.node} is in planned maintenance already, opened with other options: {', '.join(names)}",
-        remedy=f"'downtime resume {record.node}' goes on with the recorded ones; to choose others, "
-        f"'downtime abort {record.node}' first.",
-    )
-
-
-def _unreadable(node: str) -> Finding:
-    return Finding(
-        code="record-damaged",
-        message=f"The options in the record of {node} cannot be read",
-        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
-    )
+    return refused_plans.other_options(record, "in planned maintenance", names)

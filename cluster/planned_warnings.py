@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import disruption, ownership, service
+from cluster import disruption, gpu_return, ownership, service
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster import workloads as workloads_
@@ -18,7 +18,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += _recovery(case)
     if case.before_taint:
-        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
+        found += [*_gpus(case), *_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)
     return tuple(found)
@@ -64,6 +64,12 @@ def _foreign(case: Case) -> Iterator[Finding]:
             f"({', '.join(mark.owns)}) counts as somebody else's",
             remedy=f"See 'downtime status {case.name}'; take it off by hand when it is not wanted.",
         )
+
+
+def _gpus(case: Case) -> Iterator[Finding]:
+    hindered = gpu_return.hindered(case.node, case.observation.pods) if "see-gpus" in case.left else None
+    if hindered is not None:
+        yield hindered
 
 
 def _recovery(case: Case) -> Iterator[Finding]:

@@ -1,24 +1,22 @@
 """Proof that a node's machine is off, for what would otherwise make its pods run twice: force-deleting them.
 
-Proof is one of two things, and both only of a machine that does not answer: the power controller says *off*, or a
-person confirmed it by typing the node's name, at most 15 minutes ago. A person's word does not stand against a power
-controller that says *on*. Proof is taken immediately before it is used, each time, and never from an earlier run.
+What proves it is decided in :mod:`cluster.power_proof`; here it is gathered, of a machine that does not answer, or
+asked of a person. It is taken immediately before it is used, each time, and never from an earlier run.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from cluster import consent, reach
+from cluster import consent, power_proof, reach
 from cluster import record as records_of
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Misused
+from cluster.power_proof import Confirmation
 from cluster.question import Question
 from cluster.record import Approval, Record
 from cluster.waiting import nobody_to_ask
 
-HOLDS = timedelta(minutes=15)
-"""How long a person's word holds: afterwards somebody else may have switched the machine on."""
 OFF = "off"
 
 
@@ -28,9 +26,11 @@ def take(downtime: Downtime) -> str:
     Raises:
         Blocked: ``power-mismatch``: the machine is said to be off, and answers.
     """
-    state = reach.power(downtime).status(reach.host(downtime)).state
-    word = words_of(downtime.record, datetime.now(UTC)) if state != "on" else None
-    if state != "off" and word is None:
+    status, now = reach.power(downtime).status(reach.host(downtime)), datetime.now(UTC)
+    word = words_of(downtime.record, now)
+    # That it does not answer is seen below, and only if it matters: it takes seconds.
+    proof = power_proof.proven(status, None if word is None else _confirmation(downtime.node, word), now)
+    if proof is None:
         return ""
     if not reach.see_silent(downtime, 10):
         raise Blocked(
@@ -40,9 +40,7 @@ def take(downtime: Downtime) -> str:
             "Look at the machine; correct its address or its power controller in the configuration; then "
             f"'downtime resume {downtime.node}'.",
         )
-    if state == "off":
-        return "the power controller says off"
-    return f"{word.who} confirmed at {word.at:%H:%M:%S} UTC that it is off" if word is not None else ""
+    return proof.text
 
 
 def require(downtime: Downtime) -> str:
@@ -106,8 +104,14 @@ def confirm(downtime: Downtime, typed: str, who: str) -> None:
 def words_of(record: Record, now: datetime) -> Approval | None:
     """The newest word of a person that still holds. Pure."""
     said = [one for one in record.approvals if one.subject == "power-off"]
-    holds = bool(said) and said[-1].answer == OFF and timedelta(0) <= now - said[-1].at <= HOLDS
-    return said[-1] if holds else None
+    if not said or said[-1].answer != OFF:
+        return None
+    return said[-1] if power_proof.holds(_confirmation(record.node, said[-1]), now) else None
+
+
+def _confirmation(node: str, word: Approval) -> Confirmation:
+    """The approval names what was typed."""
+    return Confirmation(node=node, typed=" ".join(word.items), who=word.who, at=word.at)
 
 
 def void(downtime: Downtime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster import node as node_
-from cluster import rejoin_blockers, rejoin_steps
+from cluster import refused_plans, rejoin_blockers, rejoin_steps
 from cluster.node import Object
 from cluster.observation import Observation
 from cluster.options import RejoinOptions
@@ -47,10 +47,11 @@ def plan(observation: Observation, options: RejoinOptions, record: Record | None
     """
     current = record if record is not None and record.open else None
     if current is not None and current.procedure != "rejoin":
-        return _impossible(observation, _in_downtime(current), current)
+        return refused_plans.impossible("rejoin", observation, _in_downtime(current), current)
     chosen = options if current is None else _recorded(current)
     if chosen is None:
-        return _impossible(observation, _unreadable(observation.node_name), current)
+        unreadable = refused_plans.unreadable(observation.node_name)
+        return refused_plans.impossible("rejoin", observation, unreadable, current)
     left = tuple(name for name in STEPS if current is None or not current.done(name))
     case = Case(observation, chosen, current, left)
     blockers = rejoin_blockers.of(case)
@@ -85,38 +86,12 @@ def _recorded(record: Record) -> RejoinOptions | None:
         return None
 
 
-def _impossible(observation: Observation, blocker: Finding, record: Record | None) -> Plan:
-    return Plan(
-        procedure="rejoin",
-        node=observation.node_name,
-        cluster=observation.server,
-        feasible=False,
-        blockers=(blocker,),
-        continued=record is not None,
-    )
-
-
 def _in_downtime(record: Record) -> Finding:
-    return Finding(
-        code="in-downtime",
-        message=f"{record.node} is in downtime already ({record.procedure}, opened "
-        f"{record.opened:%Y-%m-%d %H:%M} UTC by {record.who})",
-        remedy=f"'downtime resume {record.node}' goes on with it; when it is over, run the rejoin again.",
+    return refused_plans.in_downtime(
+        record, f"'downtime resume {record.node}' goes on with it; when it is over, run the rejoin again."
     )
 
 
 def _other_options(record: Record, chosen: RejoinOptions, given: RejoinOptions) -> Finding:
     names = [name for name in RejoinOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
-    return Finding(
-        code="other-options",
-        message=f"{record.node} is being rejoined already, with other options: {', '.join(names)}",
-        remedy=f"'downtime resume {record.node}' goes on with the recorded ones.",
-    )
-
-
-def _unreadable(node: str) -> Finding:
-    return Finding(
-        code="record-damaged",
-        message=f"The options in the record of {node} cannot be read",
-        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
-    )
+    return refused_plans.other_options(record, "being rejoined", names, abort=False)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster import node as node_
-from cluster import remove_blockers, remove_words, verdict
+from cluster import refused_plans, remove_blockers, remove_words, verdict
 from cluster.config import Settings
 from cluster.node import Object
 from cluster.observation import Observation
 from cluster.options import RemoveOptions
-from cluster.plan import Finding, Plan
+from cluster.plan import Plan
 from cluster.planned_case import Case
 from cluster.record import Record
 
@@ -50,16 +50,18 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     current = record if record is not None and record.open else None
     own = current is not None and current.procedure == "remove"
     if observation.node is None and not own:
-        return _impossible(observation, _no_node(observation.node_name))
+        return refused_plans.impossible("remove", observation, refused_plans.no_node(observation.node_name))
     if current is not None and not own and current.procedure not in TAKES_OVER:
-        return _impossible(observation, _in_downtime(current), current)
+        other = refused_plans.in_downtime(current, f"'downtime resume {current.node}' goes on with it.")
+        return refused_plans.impossible("remove", observation, other, current)
     chosen = _recorded(current) if current is not None and own else options
     if chosen is None:
-        return _impossible(observation, _unreadable(observation.node_name), current)
+        unreadable = refused_plans.unreadable(observation.node_name)
+        return refused_plans.impossible("remove", observation, unreadable, current)
     case = Case(observation, observation.node or _gone(observation), chosen, settings, current, _left(current, own=own))
     blockers = remove_blockers.of(case, fresh=not own)
-    if current is not None and own and _differ(chosen, options):
-        blockers = (_other_options(current, chosen, options), *blockers)
+    if current is not None and own and (names := _differ(chosen, options)):
+        blockers = (refused_plans.other_options(current, "being removed", names, abort=False), *blockers)
     return Plan(
         procedure="remove",
         node=case.name,
@@ -106,50 +108,4 @@ def _differ(chosen: RemoveOptions, given: RemoveOptions) -> list[str]:
 def _verdict(case: Case, *, own: bool) -> verdict.Verdict | None:
     if case.record is not None and own:
         return case.record.gate
-    found, reason = case.observation.recovery, case.options.override_recovery_gate
-    return verdict.overridden(found, reason) if found is not None and found.blocks and reason.strip() else found
-
-
-def _impossible(observation: Observation, blocker: Finding, record: Record | None = None) -> Plan:
-    node = observation.node
-    return Plan(
-        procedure="remove",
-        node=observation.node_name,
-        cluster=observation.server,
-        roles=node_.roles(node) if node is not None else (),
-        kind=node_.kind(node) if node is not None else "cpu-worker",
-        feasible=False,
-        blockers=(blocker,),
-        continued=record is not None,
-    )
-
-
-def _no_node(name: str) -> Finding:
-    return Finding(
-        code="unknown-node", message=f"There is no node {name} in this cluster", remedy="See 'kubectl get nodes'."
-    )
-
-
-def _in_downtime(record: Record) -> Finding:
-    return Finding(
-        code="in-downtime",
-        message=f"{record.node} is in downtime already ({record.procedure}, opened "
-        f"{record.opened:%Y-%m-%d %H:%M} UTC by {record.who})",
-        remedy=f"'downtime status {record.node}' shows it, 'downtime resume {record.node}' goes on with it.",
-    )
-
-
-def _other_options(record: Record, chosen: RemoveOptions, given: RemoveOptions) -> Finding:
-    return Finding(
-        code="other-options",
-        message=f"{record.node} is being removed already, with other options: {', '.join(_differ(chosen, given))}",
-        remedy=f"'downtime resume {record.node}' goes on with the recorded ones.",
-    )
-
-
-def _unreadable(node: str) -> Finding:
-    return Finding(
-        code="record-damaged",
-        message=f"The options in the record of {node} cannot be read",
-        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
-    )
+    return refused_plans.gate_verdict(case.observation.recovery, case.options.override_recovery_gate)

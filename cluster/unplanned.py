@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from cluster import node as node_
-from cluster import unplanned_blockers, unplanned_warnings, unplanned_words, verdict
+from cluster import refused_plans, unplanned_blockers, unplanned_warnings, unplanned_words, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
 from cluster.options import UnplannedOptions
@@ -78,12 +78,16 @@ def plan(observation: Observation, options: UnplannedOptions, settings: Settings
     """
     current = record if record is not None and record.open else None
     if observation.node is None:
-        return _impossible(observation, _no_node(observation.node_name))
+        otherwise = f"If it was deleted: 'downtime plan rejoin {observation.node_name}'."
+        return refused_plans.impossible(
+            "unplanned", observation, refused_plans.no_node(observation.node_name, otherwise)
+        )
     if current is not None and current.procedure != "unplanned":
-        return _impossible(observation, in_downtime(current), current)
+        return refused_plans.impossible("unplanned", observation, in_downtime(current), current)
     chosen = options if current is None else _recorded(current)
     if chosen is None:
-        return _impossible(observation, _unreadable(observation.node_name), current)
+        unreadable = refused_plans.unreadable(observation.node_name)
+        return refused_plans.impossible("unplanned", observation, unreadable, current)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = unplanned_blockers.of(case)
     if current is not None and chosen != options:
@@ -120,61 +124,21 @@ def _recorded(record: Record) -> UnplannedOptions | None:
 def _verdict(case: Case) -> verdict.Verdict | None:
     if case.record is not None:
         return case.record.gate
-    found, reason = case.observation.recovery, case.options.override_recovery_gate
-    return verdict.overridden(found, reason) if found is not None and found.blocks and reason.strip() else found
-
-
-def _impossible(observation: Observation, blocker: Finding, record: Record | None = None) -> Plan:
-    node = observation.node
-    return Plan(
-        procedure="unplanned",
-        node=observation.node_name,
-        cluster=observation.server,
-        roles=node_.roles(node) if node is not None else (),
-        kind=node_.kind(node) if node is not None else "cpu-worker",
-        feasible=False,
-        blockers=(blocker,),
-        continued=record is not None,
-    )
-
-
-def _no_node(name: str) -> Finding:
-    return Finding(
-        code="unknown-node",
-        message=f"There is no node {name} in this cluster",
-        remedy=f"See 'kubectl get nodes'. If it was deleted: 'downtime plan rejoin {name}'.",
-    )
+    return refused_plans.gate_verdict(case.observation.recovery, case.options.override_recovery_gate)
 
 
 def in_downtime(record: Record) -> Finding:
     """What speaks against a recovery while another downtime is open."""
-    since = f"opened {record.opened:%Y-%m-%d %H:%M} UTC by {record.who}"
     if record.procedure == "planned":
         return Finding(
             code=IN_PLANNED,
-            message=f"{record.node} is in planned maintenance ({since}): that it is down is nothing to recover from",
+            message=f"{record.node} is in planned maintenance (opened {record.opened:%Y-%m-%d %H:%M} UTC by "
+            f"{record.who}): that it is down is nothing to recover from",
             remedy=f"'downtime status {record.node}' shows how far that is; 'downtime resume {record.node}' goes on.",
         )
-    return Finding(
-        code="in-downtime",
-        message=f"{record.node} is in downtime already ({record.procedure}, {since})",
-        remedy=f"'downtime status {record.node}' shows it, 'downtime resume {record.node}' goes on with it.",
-    )
+    return refused_plans.in_downtime(record, f"'downtime resume {record.node}' goes on with it.")
 
 
 def _other_options(record: Record, chosen: UnplannedOptions, given: UnplannedOptions) -> Finding:
     names = [name for name in UnplannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
-    return Finding(
-        code="other-options",
-        message=f"{record.node} is in unplanned recovery already, opened with other options: {', '.join(names)}",
-        remedy=f"'downtime resume {record.node}' goes on with the recorded ones; to choose others, "
-        f"'downtime abort {record.node}' first.",
-    )
-
-
-def _unreadable(node: str) -> Finding:
-    return Finding(
-        code="record-damaged",
-        message=f"The options in the record of {node} cannot be read",
-        remedy="Look at it: 'kubectl get configmap -n runai-downtime -o yaml'. Another version may have written it.",
-    )
+    return refused_plans.other_options(record, "in unplanned recovery", names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import disruption, flapping, ownership
+from cluster import disruption, flapping, gpu_return, ownership
 from cluster import workloads as workloads_
 from cluster.plan import Finding
 from cluster.planned_case import DRAIN, listed, titles
@@ -17,7 +17,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += [*_recovery(case), *_flapping(case)]
     if case.before_taint:
-        found += [*_machine(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
+        found += [*_machine(case), *_gpus(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
     if "prove-off" in case.left:
         found += [*_proof(case)]
     return tuple(found)
@@ -93,6 +93,12 @@ def _machine(case: Case) -> Iterator[Finding]:
         message=f"The machine of {case.name} answers over SSH: it is not off, only its kubelet does not report; {then}",
         remedy="See 'systemctl status kubelet' and 'journalctl -u kubelet' on it. Its containers may still run.",
     )
+
+
+def _gpus(case: Case) -> Iterator[Finding]:
+    hindered = gpu_return.hindered(case.node, case.observation.pods)
+    if hindered is not None:
+        yield hindered
 
 
 def _budgets(case: Case) -> Iterator[Finding]:

@@ -50,7 +50,8 @@ def until(
 
 
 def _one_watch(api: Api, path: str, judge: Judge[T], end: float, fields: str, labels: str, every: float) -> T | None:
-    objects, version = _listed(api, path, fields, labels)
+    listed, version = api.listing(path, fields=fields, labels=labels)
+    objects = {str(one["metadata"]["uid"]): one for one in listed}
     while True:
         answer = judge(objects)
         left = end - time.monotonic()
@@ -69,18 +70,6 @@ def _one_watch(api: Api, path: str, judge: Judge[T], end: float, fields: str, la
             # A broken watch costs nothing but a new list; the pause keeps a server that restarts from a hot loop.
             time.sleep(min(0.5, max(0.0, end - time.monotonic())))
             return None
-
-
-def _listed(api: Api, path: str, fields: str, labels: str) -> tuple[dict[str, Object], str]:
-    objects: dict[str, Object] = {}
-    token = version = ""
-    while True:
-        page = api.page(path, fields=fields, labels=labels, token=token)
-        version = page["metadata"]["resourceVersion"]
-        objects.update((item["metadata"]["uid"], item) for item in page.get("items") or ())
-        token = page["metadata"].get("continue", "")
-        if not token:
-            return objects, version
 
 
 def _apply(objects: dict[str, Object], event: Object) -> None:

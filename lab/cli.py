@@ -62,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--systems", type=int, metavar="N", help="Run:ai system nodes (default: 1; 2 with --no-hosts)")
     up.add_argument("--simulated", type=int, metavar="N", help="simulated GPU nodes (default: 0; 3 with --no-hosts)")
     up.add_argument("--saas", action="store_true", help="without a Run:ai control plane on the cluster")
+    up.add_argument(
+        "--default-detection",
+        action="store_true",
+        help="notice failures as late as Kubernetes does by default (leases of 40 s, NotReady after 50 s)",
+    )
     down = command("down", _down, "remove a lab with all that belongs to it")
     status = command("status", _status, "print what is there; exit status 1 unless it is up and healthy")
     for sub in (up, down, status):
@@ -86,6 +91,7 @@ def _up(options: argparse.Namespace) -> int:
         systems=options.systems if options.systems is not None else 1 + options.no_hosts,
         simulated=simulated,
         saas=options.saas,
+        default_detection=options.default_detection,
     )
     lab, progress = Lab(spec.name), Progress()
     with locks.of_lab(lab):

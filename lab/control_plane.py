@@ -24,15 +24,21 @@ from lab.state import write_atomically
 
 LOOPBACK = "127.0.0.1"
 NODE_LEASE_SECONDS = 8
+# A kubelet's own default; kwok's is to make no leases at all.
+DEFAULT_LEASE_SECONDS = 40
 READY_SECONDS = 90.0
 MANAGED = "lab/powered=on"
 STAGES = PROJECT / "lab" / "stages"
+_FAST_DETECTION = [f"--node-monitor-grace-period={NODE_LEASE_SECONDS}s", "--node-monitor-period=1s"]
 
 Commands = Mapping[str, list[str]]
 
 
-def start(lab: Lab, progress: Progress) -> Api:
-    """Start the control plane and wait until it answers. Raises LabError with the log of what did not start."""
+def start(lab: Lab, progress: Progress, *, default_detection: bool = False) -> Api:
+    """Start the control plane and wait until it answers. Raises LabError with the log of what did not start.
+
+    ``default_detection``: failures of nodes are noticed as late as Kubernetes does by default.
+    """
     kube, kwok = ensure_kubernetes(progress), ensure_kwok(progress)
     ports = reserve_ports(lab, ("etcd", "etcd-peer", "apiserver", "ssh"))
     state.update(lab, ports=ports)
@@ -46,9 +52,9 @@ def start(lab: Lab, progress: Progress) -> Api:
     _launch(
         lab,
         {
-            "kube-controller-manager": _controller_manager(lab),
+            "kube-controller-manager": [*_controller_manager(lab), *([] if default_detection else _FAST_DETECTION)],
             "kube-scheduler": _scheduler(lab),
-            "kwok": _kwok(lab, kwok),
+            "kwok": _kwok(lab, kwok, DEFAULT_LEASE_SECONDS if default_detection else NODE_LEASE_SECONDS),
         },
     )
     return api
@@ -181,8 +187,6 @@ def _controller_manager(lab: Lab) -> list[str]:
         # With the defaults, 20 requests a second, a drain of a simulated cluster crawls.
         "--kube-api-qps=1000",
         "--kube-api-burst=2000",
-        f"--node-monitor-grace-period={NODE_LEASE_SECONDS}s",
-        "--node-monitor-period=1s",
     ]
 
 
@@ -198,7 +202,7 @@ def _scheduler(lab: Lab) -> list[str]:
     return [str(lab.bin / "kube-scheduler"), f"--config={path}", "--secure-port=0"]
 
 
-def _kwok(lab: Lab, binary: Path) -> list[str]:
+def _kwok(lab: Lab, binary: Path, lease_seconds: int) -> list[str]:
     """kwok manages the nodes that bear a label: the label's removal is the only thing that makes it let go of one.
 
     (With an annotation it goes on renewing the lease, for it sees a removed annotation as no event at all; read in
@@ -212,6 +216,6 @@ def _kwok(lab: Lab, binary: Path) -> list[str]:
         *(f"--config={stage}" for stage in stages),
         "--manage-all-nodes=false",
         f"--manage-nodes-with-label-selector={MANAGED}",
-        f"--node-lease-duration-seconds={NODE_LEASE_SECONDS}",
+        f"--node-lease-duration-seconds={lease_seconds}",
         "--cidr=10.245.0.0/16",
     ]

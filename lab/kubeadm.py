@@ -2,7 +2,7 @@
 
 Add-ons are left out: workloads of the lab need neither cluster DNS nor services, and both cost seconds and memory.
 Failures are noticed within seconds instead of a minute (leases of 8 s; a grace period of 8 s), for the tests' sake:
-measured, a node is NotReady 7 to 10 s after a power cut.
+measured, a node is NotReady 7 to 10 s after a power cut. A lab with ``default_detection`` has Kubernetes' own settings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from lab import state
 from lab.archive import ETCD_TAG, REPOSITORY
 from lab.binaries import KUBERNETES_VERSION
 from lab.errors import LabError
@@ -35,6 +36,11 @@ FAST = {"kube-api-qps": "200", "kube-api-burst": "400"}
 """By default the controllers are throttled so much that their start alone takes 4 s (measured)."""
 
 DETECTION = {"node-monitor-grace-period": "8s", "node-monitor-period": "1s"}
+KUBELET_DETECTION: Mapping[str, Any] = {
+    "nodeStatusUpdateFrequency": "2s",
+    "nodeStatusReportFrequency": "5s",
+    "nodeLeaseDurationSeconds": 8,
+}
 
 KUBELET: Mapping[str, Any] = {
     "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -48,9 +54,6 @@ KUBELET: Mapping[str, Any] = {
     "imageGCHighThresholdPercent": 100,
     "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"},
     "systemReserved": {"cpu": "100m", "memory": "128Mi"},
-    "nodeStatusUpdateFrequency": "2s",
-    "nodeStatusReportFrequency": "5s",
-    "nodeLeaseDurationSeconds": 8,
     "syncFrequency": "10s",
     "fileCheckFrequency": "2s",
     "shutdownGracePeriod": "0s",
@@ -65,6 +68,7 @@ def new_token() -> str:
 def init(lab: Lab, master: Machine, masters: Sequence[Machine], token: str) -> None:
     """Make the cluster on its first machine, and write the lab's kubeconfig. Raises LabError."""
     alone = {"leader-elect": "false"} if len(masters) == 1 else {}
+    slow = state.read(lab)["spec"]["default_detection"]
     names = {name for machine in masters for name in (machine.node, machine.host_name, machine.address)}
     documents: list[Mapping[str, Any]] = [
         {
@@ -83,10 +87,10 @@ def init(lab: Lab, master: Machine, masters: Sequence[Machine], token: str) -> N
             "networking": {"podSubnet": "10.244.0.0/16"},
             "etcd": {"local": {"imageTag": ETCD_TAG, "extraArgs": _flags({"unsafe-no-fsync": "true"})}},
             "apiServer": {"certSANs": sorted(names)},
-            "controllerManager": {"extraArgs": _flags({**FAST, **alone, **DETECTION})},
+            "controllerManager": {"extraArgs": _flags({**FAST, **alone, **({} if slow else DETECTION)})},
             "scheduler": {"extraArgs": _flags({**FAST, **alone})},
         },
-        KUBELET,
+        {**KUBELET, **({} if slow else KUBELET_DETECTION)},
     ]
     _kubeadm(lab, master, "init", documents, INIT_SECONDS)
     copy_out(lab, master, "/etc/kubernetes/admin.conf", lab.kubeconfig)

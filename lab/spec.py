@@ -18,7 +18,8 @@ class Spec:
     """The size and flavour of a lab.
 
     ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``systems`` is the number of simulated system
-    nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out Run:ai's own control plane.
+    nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out Run:ai's own control plane;
+    ``default_detection`` lets failures be noticed as late as Kubernetes does by default, for measurements.
     """
 
     name: str = "lab"
@@ -28,6 +29,7 @@ class Spec:
     systems: int = 1
     simulated: int = 0
     saas: bool = False
+    default_detection: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):

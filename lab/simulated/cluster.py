@@ -31,7 +31,7 @@ def up(lab: Lab, spec: Spec, progress: Progress) -> None:
     """Make the lab. Raises LabError; what was made until then is for the caller to take down."""
     state.update(lab, kind="control-plane", phase="starting", spec=spec.record(), processes=[])
     write_ssh_key(lab.ssh_key)
-    api = control_plane.start(lab, progress)
+    api = control_plane.start(lab, progress, default_detection=spec.default_detection)
     with progress.step("adding simulated nodes"):
         machines = hosts.create(lab, _planned(spec), port=_ssh_port(lab))
         _start_simulator(lab)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cluster import api as apis
-from cluster import performing, planning, procedures, proven_off
+from cluster import performing, planning, power_proof, procedures, proven_off
 from cluster.downtime import Start, enter, go_on
 from cluster.errors import Blocked, Failed, Misused, Waiting
 from cluster.question import Answer, Question
@@ -108,7 +108,7 @@ def test_persons_word_is_proof_for_fifteen_minutes(
         given = downtime.record.approvals[-1]
     assert proven_off.words_of(downtime.record, given.at + timedelta(minutes=14, seconds=59)) == given
     assert proven_off.words_of(downtime.record, given.at + timedelta(minutes=15, seconds=1)) is None
-    monkeypatch.setattr(proven_off, "HOLDS", timedelta(0))
+    monkeypatch.setattr(power_proof, "VALID", timedelta(0))
     with pytest.raises(Waiting):
         resume(settings, node)
     assert there(lab_api, node)

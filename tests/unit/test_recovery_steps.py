@@ -29,7 +29,13 @@ def said(answer: str, minutes_ago: float, subject: str = "power-off") -> Approva
 def test_a_persons_word_holds_for_fifteen_minutes() -> None:
     assert proven_off.words_of(recovery(approvals=(said("off", 14.9),)), NOW) is not None
     assert proven_off.words_of(recovery(approvals=(said("off", 15.1),)), NOW) is None
-    assert proven_off.words_of(recovery(approvals=(said("off", -1),)), NOW) is None
+    assert proven_off.words_of(recovery(approvals=(said("off", -2),)), NOW) is None
+
+
+def test_a_word_about_another_machine_or_of_nobody_proves_nothing() -> None:
+    word = said("off", 1)
+    for other in (word.model_copy(update={"items": ("gpu-2",)}), word.model_copy(update={"who": " "})):
+        assert proven_off.words_of(recovery(approvals=(other,)), NOW) is None
 
 
 def test_a_persons_word_is_void_once_the_machine_was_seen_on() -> None:

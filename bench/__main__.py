@@ -1,0 +1,43 @@
+"""``python -m bench``: prints a table for people, and the same as one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from types import FrameType
+
+from bench import power_loss
+from lab.errors import LabError
+from lab.progress import Progress
+
+
+def main() -> int:
+    """Measure; exit status 0 if the target is met, 1 if not or if something failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=power_loss.__doc__)
+    parser.add_argument("--hosts", action="store_true", help="on kubeadm hosts with real kubelets (root)")
+    parser.add_argument("--grace", type=int, default=30, metavar="SECONDS", help="grace of the recovery (default: 30)")
+    parser.add_argument("--name", default="bench", metavar="LAB", help="name of the lab that is made (default: bench)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = power_loss.measure(options.name, options.grace, Progress(), hosts=options.hosts)
+    except LabError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
+    print(result.text())
+    print()
+    print(json.dumps(result.document()))
+    return 0 if result.good else 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
