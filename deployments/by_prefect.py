@@ -63,6 +63,8 @@ def parameters(options: Options) -> dict[str, Any]:
 def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:
     """Go on with the open downtime of a node, or back out of it.
 
+    Who resumes says that the work on the machine is done, if that is waited for; at a terminal they are asked.
+
     Raises:
         DowntimeError: as the steps do.
     """
@@ -73,7 +75,7 @@ def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool
             return abort_downtime(node)
         from flows.resume_downtime import resume_downtime
 
-        return resume_downtime(node)
+        return resume_downtime(node, work_done=ask is None)
 
 
 @contextmanager

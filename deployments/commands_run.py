@@ -52,6 +52,7 @@ def run(
             yes = yes or chosen.yes_rejoin == nodes[0]
         if not (yes or dry_run):
             _require_person(output)
+        end.about(nodes[0])
         session = open_right_session(config)
         how = _How(session, chosen.options(session.settings, procedure), output, yes=yes, dry_run=dry_run, local=local)
         code = _one(how, nodes[0], end) if len(nodes) == 1 else _several(how, nodes, end)
@@ -102,7 +103,7 @@ def _several(how: _How, nodes: list[str], end: Ending) -> int:
             error = as_known(raised)
         if error is not None:
             codes.append(error.exit_code)
-            documents.append({"node": node, "error": as_document(error, error.changed or end.standing())})
+            documents.append({"node": node, "error": as_document(error, end)})
             if how.output is Output.text:
                 show(error, end)
             left = nodes[at + 1 :]
@@ -140,6 +141,7 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
+    end.begun = True
     if how.local:
         return locally.run(how.session, made, how.options, say, ask)
     return by_prefect.run(how.session, node, how.options, say, ask)
