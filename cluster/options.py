@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cluster.errors import Blocked
 
 Procedure = Literal["planned", "unplanned", "remove", "rejoin"]
 Interactive = Literal["ask", "evict", "refuse"]
@@ -147,6 +149,16 @@ def parse(procedure: Procedure, document: dict[str, Any]) -> Options:
     """The choices as a record keeps them.
 
     Raises:
-        pydantic.ValidationError: another version wrote them.
+        Blocked: another version wrote them.
     """
-    return _MODELS[procedure].model_validate(document)
+    try:
+        return _MODELS[procedure].model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Blocked(
+            "record-damaged",
+            f"The options in the record of this {procedure} downtime cannot be read: "
+            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+            "Another version may have written it: use that one, or look at it: 'kubectl get configmap -n "
+            "runai-downtime -o yaml'.",
+        ) from None

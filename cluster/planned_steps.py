@@ -90,7 +90,7 @@ def _see_off(case: Case) -> _Words:
 
 def _approve_return(case: Case) -> _Words:
     also = ", and has switched the machine on" if case.options.shut_down and case.options.power_on == "person" else ""
-    return f"Wait until a person says that the work is done{also}", ()
+    return f"Wait until a person says that the work is done{also}: 'downtime resume {case.name}' says exactly that", ()
 
 
 def _see_back(case: Case) -> _Words:

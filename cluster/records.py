@@ -51,6 +51,17 @@ class Records:
         selector = f"{_KIND_LABEL}=record,{_STATE_LABEL}=open"
         return [_parse(one) for one in self._api.iterate(_MAPS, labels=selector)]
 
+    def all_open_readable(self) -> tuple[list[Record], dict[str, Blocked]]:
+        """The same, as far as they can be read; and why the others can't be, by their nodes."""
+        found: list[Record] = []
+        damaged: dict[str, Blocked] = {}
+        for one in self._api.iterate(_MAPS, labels=f"{_KIND_LABEL}=record,{_STATE_LABEL}=open"):
+            try:
+                found.append(_parse(one))
+            except Blocked as error:
+                damaged[str(one["metadata"]["name"]).removeprefix("node-")] = error
+        return found, damaged
+
     def all_newest(self) -> list[Record]:
         """Every node's newest record, open or closed."""
         return [_parse(one) for one in self._api.iterate(_MAPS, labels=f"{_KIND_LABEL}=record")]

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster import names, nodes, procedures
 from cluster.api import Api, Object
+from cluster.errors import Blocked
 from cluster.node import time_of
+from cluster.plan import Finding
 from cluster.record import Record
 from cluster.records import Records
 
@@ -45,15 +47,32 @@ class Status(Record):
     now: Now
 
 
-def of_open(api: Api) -> list[Status]:
-    """Every node in downtime, the longest one first.
+class Unreadable(_Model):
+    """A node in downtime whose record is damaged, or of another version: nothing more can be said of it."""
+
+    node: str
+    error: Finding
+
+
+def of_open(api: Api) -> tuple[list[Status], list[Unreadable]]:
+    """Every node in downtime, the longest one first; and those whose records cannot be read.
 
     Raises:
-        Blocked: a record is damaged or of a newer schema, or may not be read.
+        Blocked: records may not be read.
     """
-    found = sorted(Records(api).all_open(), key=lambda one: one.opened)
+    found, damaged = Records(api).all_open_readable()
     leases = {str(one["metadata"]["name"]): one for one in api.iterate(_LEASES)} if found else {}
-    return [_status(one, leases.get(names.object_name(one.node))) for one in found]
+    statuses: list[Status] = []
+    for one in sorted(found, key=lambda one: one.opened):
+        try:
+            statuses.append(_status(one, leases.get(names.object_name(one.node))))
+        except Blocked as error:
+            damaged[one.node] = error
+    return statuses, [_unreadable(node, error) for node, error in sorted(damaged.items())]
+
+
+def _unreadable(node: str, error: Blocked) -> Unreadable:
+    return Unreadable(node=node, error=Finding(code=error.code, message=error.message, remedy=error.remedy))
 
 
 def of_node(api: Api, node: str) -> list[Status]:
@@ -90,7 +109,7 @@ def waits_for(record: Record, step: str) -> str:
         return ""
     return {
         "approve-workloads": "a decision about interactive work",
-        "approve-return": "the end of the work on the machine",
+        "approve-return": "the end of the work on the machine ('downtime resume' says that it is done)",
         "prove-off": "proof that the machine is off, or its return",
     }.get(step, "")
 

@@ -101,4 +101,4 @@ def _out_of_service(case: Case) -> _Words:
 
 def _approve_return(case: Case) -> _Words:
     also = ", and has switched the machine on" if case.options.power_on == "person" else ""
-    return f"Wait until a person says that it may return{also}", ()
+    return f"Wait until a person says that it may return{also}: 'downtime resume {case.name}' says exactly that", ()

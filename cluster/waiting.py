@@ -76,7 +76,9 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
 
 
 def answer_by_resuming(downtime: Downtime, who: str) -> None:
-    """Who resumes a downtime that waits for the work on the machine, or backs out of it, says that it is done."""
+    """Note that the work on the machine is done, if that was asked: who backs out says so, and who resumes by a
+    command that can ask nobody, as the plan and the end of the run before told.
+    """
     state = downtime.record.steps.get("approve-return")
     question = about_return(downtime)
     if question is not None and state is not None and state.state == "asked":
@@ -108,7 +110,8 @@ def nobody_to_ask(question: Question) -> Waiting:
         return Waiting(
             "waiting-for-return",
             f"{node} is out of service, and waits until the work on it is done",
-            f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}'.",
+            f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}', "
+            "which says exactly that.",
         )
     named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in question.workloads[:10])
     return Waiting(

@@ -74,7 +74,8 @@ def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:
 def _about_return(question: Question) -> Literal["done"] | None:
     console = standard_output()
     console.print(f"{question.node} is out of service. Is the work on it done?")
-    console.print("done: it returns to service now; later: leave it, 'downtime resume' goes on another time.")
+    console.print("done: it returns to service now (if switching it on is your part, it is on); later: leave it,")
+    console.print(f"'downtime resume {question.node}' goes on another time.")
     while True:
         given = _read("done or later? ").strip().lower()
         if given == "done":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prefect import Flow
+
     from cluster.downtime import Ask, Say
-    from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
+    from cluster.options import Options
     from cluster.report import Report
     from deployments.sessions import Session
 
@@ -20,86 +22,48 @@ def run(session: Session, node: str, options: Options, say: Say, ask: Ask | None
     Raises:
         DowntimeError: as the steps do.
     """
+    with _prepared(session, say, ask):
+        done: Report = flow_of(options)(node, **parameters(options))
+        return done
+
+
+def flow_of(options: Options) -> Flow[..., Any]:
+    """The flow of the procedure that these are the options of."""
     from cluster.options import PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
 
-    with _prepared(session, say, ask):
-        match options:
-            case PlannedOptions():
-                return _planned(node, options)
-            case UnplannedOptions():
-                return _unplanned(node, options)
-            case RemoveOptions():
-                return _remove(node, options)
-            case RejoinOptions():
-                return _rejoin(node, options)
+    match options:
+        case PlannedOptions():
+            from flows.planned_maintenance import planned_maintenance
+
+            return planned_maintenance
+        case UnplannedOptions():
+            from flows.unplanned_recovery import unplanned_recovery
+
+            return unplanned_recovery
+        case RemoveOptions():
+            from flows.permanent_removal import permanent_removal
+
+            return permanent_removal
+        case RejoinOptions():
+            from flows.rejoin import rejoin
+
+            return rejoin
 
 
-def _planned(node: str, options: PlannedOptions) -> Report:
-    from flows.planned_maintenance import planned_maintenance
-
-    return planned_maintenance(
-        node,
-        reason=options.reason,
-        interactive=options.interactive,
-        shut_down=options.shut_down,
-        power_on=options.power_on,
-        hold=options.hold,
-        eviction_minutes=options.eviction_minutes or 0,
-        allow_tolerating=options.allow_tolerating,
-        override_pdb=options.override_pdb,
-        override_recovery_gate=options.override_recovery_gate,
-        adopt_taint=options.adopt_taint,
-    )
-
-
-def _unplanned(node: str, options: UnplannedOptions) -> Report:
-    from flows.unplanned_recovery import unplanned_recovery
-
-    return unplanned_recovery(
-        node,
-        reason=options.reason,
-        said_down=options.said_down,
-        grace_seconds=options.grace_seconds,
-        dead_kubelet=options.dead_kubelet,
-        resets=options.resets,
-        power_on=options.power_on,
-        hold=options.hold,
-        override_storm=options.override_storm,
-        override_recovery_gate=options.override_recovery_gate,
-        adopt_taint=options.adopt_taint,
-    )
-
-
-def _remove(node: str, options: RemoveOptions) -> Report:
-    from flows.permanent_removal import permanent_removal
-
-    return permanent_removal(
-        node,
-        confirm_node=options.confirmed,
-        reason=options.reason,
-        interactive=options.interactive,
-        eviction_minutes=options.eviction_minutes or 0,
-        allow_tolerating=options.allow_tolerating,
-        override_pdb=options.override_pdb,
-        override_recovery_gate=options.override_recovery_gate,
-        adopt_taint=options.adopt_taint,
-    )
-
-
-def _rejoin(node: str, options: RejoinOptions) -> Report:
-    from flows.rejoin import rejoin
-
-    return rejoin(
-        node,
-        host=options.host,
-        role=options.role,
-        confirm_node=options.confirmed,
-        reason=options.reason,
-    )
+def parameters(options: Options) -> dict[str, Any]:
+    """The parameters of a flow that mean these options: of the same name, but for what a form can't say so."""
+    chosen = options.model_dump()
+    if "confirmed" in chosen:
+        chosen["confirm_node"] = chosen.pop("confirmed")
+    if "eviction_minutes" in chosen:
+        chosen["eviction_minutes"] = chosen["eviction_minutes"] or 0
+    return chosen
 
 
 def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:
     """Go on with the open downtime of a node, or back out of it.
+
+    Who resumes says that the work on the machine is done, if that is waited for; at a terminal they are asked.
 
     Raises:
         DowntimeError: as the steps do.
@@ -111,7 +75,7 @@ def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool
             return abort_downtime(node)
         from flows.resume_downtime import resume_downtime
 
-        return resume_downtime(node)
+        return resume_downtime(node, work_done=ask is None)
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -82,7 +85,7 @@ LocalOption = Annotated[bool, typer.Option("--local", help="Without Prefect: the
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why: kept in record, Events and report.")]
 InteractiveOption = Annotated[
     InteractiveChoice | None,
-    typer.Option(help="Interactive work on the node: ask a person, evict it, or refuse. Else as in [drain]."),
+    typer.Option(help="Interactive work on the node: ask a person, evict it, or refuse. Else as configured."),
 ]
 NoShutDownOption = Annotated[bool, typer.Option("--no-shut-down", help="Drain only: the machine keeps running.")]
 PowerOnOption = Annotated[
@@ -150,27 +153,27 @@ _ONLY_FOR = {"yes_remove": ProcedureName.remove, "yes_rejoin": ProcedureName.rej
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen on the command line."""
+    """What was chosen on the command line: each field is an option of the commands that have :func:`with_choices`."""
 
-    reason: str = ""
-    interactive: InteractiveChoice | None = None
-    no_shut_down: bool = False
-    power_on: PowerOnChoice | None = None
-    hold: bool = True
-    eviction_minutes: int | None = None
-    adopt_taint: bool = False
-    allow_tolerating: str = ""
-    override_pdb: str = ""
-    override_recovery_gate: str = ""
-    yes_remove: str = ""
-    said_down: bool = False
-    grace_seconds: int = 120
-    dead_kubelet: DeadKubeletChoice | None = None
-    resets: int = 0
-    override_storm: str = ""
-    host: str = ""
-    role: RoleChoice | None = None
-    yes_rejoin: str = ""
+    reason: ReasonOption = ""
+    interactive: InteractiveOption = None
+    no_shut_down: NoShutDownOption = False
+    power_on: PowerOnOption = None
+    hold: HoldOption = True
+    eviction_minutes: EvictionOption = None
+    adopt_taint: AdoptOption = False
+    allow_tolerating: ToleratingOption = ""
+    override_pdb: BudgetOption = ""
+    override_recovery_gate: GateOption = ""
+    yes_remove: YesRemoveOption = ""
+    said_down: SaidDownOption = False
+    grace_seconds: GraceOption = 120
+    dead_kubelet: DeadKubeletOption = None
+    resets: ResetsOption = 0
+    override_storm: StormOption = ""
+    host: HostOption = ""
+    role: RoleOption = None
+    yes_rejoin: YesRejoinOption = ""
 
     @property
     def given(self) -> bool:
@@ -211,6 +214,30 @@ class Choices:
         given = {name: value for name, value in found.items() if value != getattr(defaults, name)}
         plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in given.items()}
         return {name: not value if name == "no_shut_down" else value for name, value in plain.items()}
+
+
+def with_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of :class:`Choices`; its parameter ``chosen`` gets all of them."""
+    declared = get_type_hints(Choices, include_extras=True)
+    options = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=declared[one.name])
+        for one in fields(Choices)
+    ]
+
+    def with_options(**given: Any) -> None:
+        chosen = Choices(**{one.name: given.pop(one.name) for one in fields(Choices)})
+        command(chosen=chosen, **given)
+
+    own = [
+        one.replace(kind=Parameter.KEYWORD_ONLY)
+        for one in inspect.signature(command, eval_str=True).parameters.values()
+        if one.name != "chosen"
+    ]
+    # Typer reads the options of a command from its signature.
+    signed: Any = with_options
+    signed.__signature__ = inspect.Signature([*own, *options])
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    return with_options
 
 
 def _configured(settings: Settings) -> dict[str, Any]:

@@ -60,9 +60,11 @@ def decide(
                 'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, or '
                 "--dead-kubelet restart (or leave, or shut-down).",
             )
+        end.about(node)
         session = open_right_session(config)
         end.about(node, lambda: session.standing(node))
         require_downtime(session, node)
+        end.begun = True
         person = who.strip() or downtimes.who()
         with downtimes.go_on(session.api, session.settings, node) as downtime:
             decided = _answer(downtime, interactive, allow_tolerating.strip(), person)

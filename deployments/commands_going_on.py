@@ -25,7 +25,7 @@ def resume(
 ) -> None:
     """Go on with the downtime of a node where its record is.
 
-    If it waits for the work on the machine, resuming says that the work is done.
+    If it waits for the work on the machine, resuming says that the work is done; at a terminal you are asked.
     """
     with orderly(), ending(output) as end:
         _go_on(node, config, output, end, local=local, abort=False)
@@ -66,7 +66,7 @@ def _go_on(node: str, config: Path | None, output: Output, end: Ending, *, local
     from deployments.sessions import open_right_session
     from deployments.telling import teller
 
-    node_name(node)
+    end.about(node_name(node))
     session = open_right_session(config)
     end.about(node, lambda: session.standing(node))
     record = require_downtime(session, node)
@@ -74,6 +74,7 @@ def _go_on(node: str, config: Path | None, output: Output, end: Ending, *, local
         _say_closed(record, output)
         return
     way = locally if local else by_prefect
+    end.begun = True
     report = way.go_on(session, node, teller(output, node), asking.asker(output), abort=abort)
     if output is Output.json:
         typer.echo(report.model_dump_json(indent=2))

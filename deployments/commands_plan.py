@@ -18,53 +18,15 @@ if TYPE_CHECKING:
     from deployments.sessions import Session
 
 
+@choices.with_choices
 def plan(
+    chosen: Choices,
     procedure: choices.ProcedureArgument,
     node: choices.NodeArgument,
-    interactive: choices.InteractiveOption = None,
-    no_shut_down: choices.NoShutDownOption = False,
-    power_on: choices.PowerOnOption = None,
-    hold: choices.HoldOption = True,
-    eviction_minutes: choices.EvictionOption = None,
-    adopt_taint: choices.AdoptOption = False,
-    allow_tolerating: choices.ToleratingOption = "",
-    override_pdb: choices.BudgetOption = "",
-    override_recovery_gate: choices.GateOption = "",
-    yes_remove: choices.YesRemoveOption = "",
-    said_down: choices.SaidDownOption = False,
-    grace_seconds: choices.GraceOption = 120,
-    dead_kubelet: choices.DeadKubeletOption = None,
-    resets: choices.ResetsOption = 0,
-    override_storm: choices.StormOption = "",
-    host: choices.HostOption = "",
-    role: choices.RoleOption = None,
-    yes_rejoin: choices.YesRejoinOption = "",
-    reason: choices.ReasonOption = "",
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
 ) -> None:
     """Print what a procedure would do to a node, and whether it can. Changes nothing; exit 3 if it can't."""
-    chosen = Choices(
-        reason=reason,
-        interactive=interactive,
-        no_shut_down=no_shut_down,
-        power_on=power_on,
-        hold=hold,
-        eviction_minutes=eviction_minutes,
-        adopt_taint=adopt_taint,
-        allow_tolerating=allow_tolerating,
-        override_pdb=override_pdb,
-        override_recovery_gate=override_recovery_gate,
-        yes_remove=yes_remove,
-        said_down=said_down,
-        grace_seconds=grace_seconds,
-        dead_kubelet=dead_kubelet,
-        resets=resets,
-        override_storm=override_storm,
-        host=host,
-        role=role,
-        yes_rejoin=yes_rejoin,
-    )
     with orderly(), ending(output):
         from cluster.names import node_name
         from deployments.sessions import open_right_session

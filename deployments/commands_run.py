@@ -22,31 +22,14 @@ if TYPE_CHECKING:
 _WORST_FIRST = (1, 2, 3, 4, 0)
 
 
+@choices.with_choices
 def run(
+    chosen: Choices,
     procedure: choices.ProcedureArgument,
     nodes: Annotated[list[str], typer.Argument(metavar="NODE...", help="One node, or several: one after the other.")],
-    reason: choices.ReasonOption = "",
     yes: Annotated[
         bool, typer.Option("--yes", help="Confirm the plan. Never consents to evicting interactive work.")
     ] = False,
-    interactive: choices.InteractiveOption = None,
-    no_shut_down: choices.NoShutDownOption = False,
-    power_on: choices.PowerOnOption = None,
-    hold: choices.HoldOption = True,
-    eviction_minutes: choices.EvictionOption = None,
-    adopt_taint: choices.AdoptOption = False,
-    allow_tolerating: choices.ToleratingOption = "",
-    override_pdb: choices.BudgetOption = "",
-    override_recovery_gate: choices.GateOption = "",
-    yes_remove: choices.YesRemoveOption = "",
-    said_down: choices.SaidDownOption = False,
-    grace_seconds: choices.GraceOption = 120,
-    dead_kubelet: choices.DeadKubeletOption = None,
-    resets: choices.ResetsOption = 0,
-    override_storm: choices.StormOption = "",
-    host: choices.HostOption = "",
-    role: choices.RoleOption = None,
-    yes_rejoin: choices.YesRejoinOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan, as 'downtime plan' does.")] = False,
     local: choices.LocalOption = False,
     config: choices.ConfigOption = None,
@@ -56,40 +39,20 @@ def run(
 
     With several nodes, the next one starts only when the one before is back in service.
     """
-    chosen = Choices(
-        reason=reason,
-        interactive=interactive,
-        no_shut_down=no_shut_down,
-        power_on=power_on,
-        hold=hold,
-        eviction_minutes=eviction_minutes,
-        adopt_taint=adopt_taint,
-        allow_tolerating=allow_tolerating,
-        override_pdb=override_pdb,
-        override_recovery_gate=override_recovery_gate,
-        yes_remove=yes_remove,
-        said_down=said_down,
-        grace_seconds=grace_seconds,
-        dead_kubelet=dead_kubelet,
-        resets=resets,
-        override_storm=override_storm,
-        host=host,
-        role=role,
-        yes_rejoin=yes_rejoin,
-    )
     with orderly(), ending(output) as end:
         from deployments.sessions import open_right_session
 
         choices.require_built(procedure)
         _require_names(nodes)
         if procedure is ProcedureName.remove and not dry_run:
-            _require_typed(nodes, yes_remove)
+            _require_typed(nodes, chosen.yes_remove)
             yes = True
         if procedure is ProcedureName.rejoin:
             _require_one(nodes)
-            yes = yes or yes_rejoin == nodes[0]
+            yes = yes or chosen.yes_rejoin == nodes[0]
         if not (yes or dry_run):
             _require_person(output)
+        end.about(nodes[0])
         session = open_right_session(config)
         how = _How(session, chosen.options(session.settings, procedure), output, yes=yes, dry_run=dry_run, local=local)
         code = _one(how, nodes[0], end) if len(nodes) == 1 else _several(how, nodes, end)
@@ -140,7 +103,7 @@ def _several(how: _How, nodes: list[str], end: Ending) -> int:
             error = as_known(raised)
         if error is not None:
             codes.append(error.exit_code)
-            documents.append({"node": node, "error": as_document(error, error.changed or end.standing())})
+            documents.append({"node": node, "error": as_document(error, end)})
             if how.output is Output.text:
                 show(error, end)
             left = nodes[at + 1 :]
@@ -178,6 +141,7 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
+    end.begun = True
     if how.local:
         return locally.run(how.session, made, how.options, say, ask)
     return by_prefect.run(how.session, node, how.options, say, ask)

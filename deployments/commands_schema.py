@@ -36,9 +36,9 @@ def document(name: SchemaName) -> dict[str, Any]:
 
             adapter = TypeAdapter(Plan)
         case SchemaName.status:
-            from cluster.status import Status
+            from cluster.status import Status, Unreadable
 
-            adapter = TypeAdapter(list[Status])
+            adapter = TypeAdapter(list[Status | Unreadable])
         case SchemaName.report:
             from cluster.report import Report
 

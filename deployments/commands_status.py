@@ -12,7 +12,7 @@ from deployments.choices import Output
 from deployments.ending import ending
 
 if TYPE_CHECKING:
-    from cluster.status import Status
+    from cluster.status import Status, Unreadable
 
 
 def status(
@@ -29,17 +29,23 @@ def status(
         if node:
             node_name(node)
         session = open_session(config)
-        found = statuses.of_node(session.api, node) if node else statuses.of_open(session.api)
-        _show(found, node, output)
+        unreadable: list[Unreadable] = []
+        if node:
+            found = statuses.of_node(session.api, node)
+        else:
+            found, unreadable = statuses.of_open(session.api)
+        _show(found, unreadable, node, output)
+        code = 3 if unreadable else 0
+    raise typer.Exit(code)
 
 
-def _show(found: Sequence[Status], node: str, output: Output) -> None:
+def _show(found: Sequence[Status], unreadable: Sequence[Unreadable], node: str, output: Output) -> None:
     if output is Output.json:
         from pydantic import TypeAdapter
 
-        from cluster.status import Status
+        from cluster.status import Status, Unreadable
 
-        text = TypeAdapter(list[Status]).dump_json(list(found), by_alias=True, indent=2)
+        text = TypeAdapter(list[Status | Unreadable]).dump_json([*found, *unreadable], by_alias=True, indent=2)
         typer.echo(text.decode())
         return
     from deployments import text_status
@@ -47,7 +53,7 @@ def _show(found: Sequence[Status], node: str, output: Output) -> None:
 
     console = standard_output()
     if not node:
-        text_status.show(console, found)
+        text_status.show(console, found, unreadable)
     elif found:
         text_status.show_one(console, found[0])
     else:

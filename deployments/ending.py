@@ -21,7 +21,8 @@ from deployments.interruption import Interrupted
 if TYPE_CHECKING:
     from cluster.errors import DowntimeError
 
-Standing = Callable[[], tuple[str, ...]]
+# What stands because of a node's downtime; None: nobody can say now.
+Standing = tuple[str, ...] | None
 
 
 class Ending:
@@ -29,17 +30,34 @@ class Ending:
 
     Attributes:
         node: the node that it is about, if it is about one.
-        standing: asks what stands because of earlier commands.
+        begun: whether its steps were begun.
     """
 
     def __init__(self, output: Output) -> None:
         self.output = output
         self.node = ""
-        self.standing: Standing = tuple
+        self.begun = False
+        self._ask: Callable[[], Standing] = tuple
 
-    def about(self, node: str, standing: Standing) -> None:
-        """Say which node the command is about now."""
-        self.node, self.standing = node, standing
+    def about(self, node: str, ask: Callable[[], Standing] | None = None) -> None:
+        """Say which node the command is about now.
+
+        Args:
+            ask: asks the cluster what stands on it; without it the cluster was not asked for anything yet.
+        """
+        self.node, self._ask, self.begun = node, ask or _nobody_can_say, False
+
+    def standing(self, error: DowntimeError | None = None) -> Standing:
+        """What stands because of this command and earlier ones; None: nobody can say now."""
+        if error is not None and error.changed:
+            return error.changed
+        known = self._ask()
+        # Wrong usage is found before anything is looked at.
+        return () if known is None and error is not None and error.exit_code == 2 else known
+
+
+def _nobody_can_say() -> Standing:
+    return None
 
 
 @contextmanager
@@ -61,35 +79,45 @@ def ending(output: Output) -> Iterator[Ending]:
 
 def show(error: DowntimeError, end: Ending) -> int:
     """Print an error; its exit code."""
-    stands = error.changed or end.standing()
     if end.output is Output.json:
-        sys.stdout.write(json.dumps({"error": as_document(error, stands)}, indent=2) + "\n")
+        sys.stdout.write(json.dumps({"error": as_document(error, end)}, indent=2) + "\n")
     else:
-        sys.stderr.write(as_text(error, stands) + "\n")
+        sys.stderr.write(as_text(error, end) + "\n")
     return error.exit_code
 
 
-def as_document(error: DowntimeError, stands: tuple[str, ...]) -> dict[str, object]:
-    """An error for programs."""
+def as_document(error: DowntimeError, end: Ending) -> dict[str, object]:
+    """An error for programs; ``changed`` is null when nobody can say what stands."""
+    stands = end.standing(error)
     return {
         "code": error.code,
         "message": error.message,
         "remedy": error.remedy,
-        "changed": list(stands),
+        "changed": None if stands is None else list(stands),
         "exit_code": error.exit_code,
     }
 
 
-def as_text(error: DowntimeError, stands: tuple[str, ...]) -> str:
-    """An error for people: what happened, what stands, what to do."""
-    lines = [_sentence(error.message)]
-    if stands:
+def as_text(error: DowntimeError, end: Ending) -> str:
+    """An error for people: what happened, what stands as far as it is known, what to do."""
+    lines, stands = [_sentence(error.message)], end.standing(error)
+    if stands is None:
+        lines.append(_not_known(end))
+    elif stands:
         lines.append(f"Changed and still standing: {', '.join(stands)}.")
     elif "othing was changed" not in error.message:
         lines.append("Nothing was changed." if error.exit_code in (2, 3) else "Nothing that was changed still stands.")
     if error.remedy:
         lines.append(f"What to do: {_sentence(error.remedy)}")
     return "\n".join(lines)
+
+
+def _not_known(end: Ending) -> str:
+    this = "What this command and earlier ones" if end.begun else "This command changed nothing. What earlier ones"
+    return (
+        f"{this} changed on {end.node} is not known now: the cluster could not be asked. It is in the record there; "
+        f"'downtime status {end.node}' shows it."
+    )
 
 
 def as_known(error: Exception) -> DowntimeError:
@@ -114,7 +142,7 @@ def as_interrupted(error: BaseException, end: Ending) -> DowntimeError:
     remedy = (
         f"'downtime resume {end.node}' goes on (if it was waiting for the work on the machine, resuming says that the "
         f"work is done), 'downtime abort {end.node}' backs out."
-        if end.node and end.standing()
+        if end.node and end.standing() != ()
         else "Run the same command again."
     )
     return Failed("interrupted", f"Ended by {by}; the lock was released", remedy)

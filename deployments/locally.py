@@ -31,6 +31,8 @@ def run(session: Session, plan: Plan, options: Options, say: Say, ask: Ask | Non
 def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool) -> Report:
     """Go on with the open downtime of a node, or back out of it.
 
+    Who resumes says that the work on the machine is done, if that is waited for; at a terminal they are asked.
+
     Raises:
         DowntimeError: as the steps do.
     """
@@ -38,7 +40,8 @@ def go_on(session: Session, node: str, say: Say, ask: Ask | None, *, abort: bool
     from cluster import waiting
 
     with downtimes.go_on(session.api, session.settings, node, say, ask, abort=abort) as downtime:
-        waiting.answer_by_resuming(downtime, downtimes.who())
+        if abort or ask is None:
+            waiting.answer_by_resuming(downtime, downtimes.who())
         return _through(downtime)
 
 

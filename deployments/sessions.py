@@ -19,15 +19,15 @@ class Session(NamedTuple):
     settings: Settings
     api: Api
 
-    def standing(self, node: str) -> tuple[str, ...]:
-        """What stands because of the open downtime of a node; empty also when nobody can say. Never raises."""
+    def standing(self, node: str) -> tuple[str, ...] | None:
+        """What stands because of the open downtime of a node; None: nobody can say now. Never raises."""
         from cluster.errors import DowntimeError
         from cluster.records import Records
 
         try:
             record = Records(self.api.with_patience(0)).open_of(node)
         except DowntimeError:
-            return ()
+            return None
         return record.standing() if record is not None else ()
 
 

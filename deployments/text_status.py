@@ -13,15 +13,23 @@ from rich.text import Text
 from cluster.showing import shown
 from cluster.showing_reports import PROCEDURES
 from cluster.showing_time import clock, duration, moment
-from cluster.status import Status
+from cluster.status import Status, Unreadable
 from deployments.text_report import section
 
 
-def show(console: Console, found: Sequence[Status]) -> None:
-    """Print the nodes in downtime, one line each, and below what each waits for."""
-    if not found:
+def show(console: Console, found: Sequence[Status], unreadable: Sequence[Unreadable] = ()) -> None:
+    """Print the nodes in downtime, one line each, and below what each waits for; then those that cannot be read."""
+    if found:
+        _table(console, found)
+    elif not unreadable:
         console.print("No node is in downtime.")
-        return
+    for one in unreadable:
+        console.print()
+        console.print(Text(f"{one.node}: in downtime, but its record cannot be read", style="bold red"))
+        console.print(Padding(Text(f"{one.error.message}\nWhat to do: {one.error.remedy}"), (0, 0, 0, 2)))
+
+
+def _table(console: Console, found: Sequence[Status]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("node", "procedure", "phase", "since", "by", "reason", "step"):
         table.add_column(name, overflow="fold")

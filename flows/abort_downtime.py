@@ -12,7 +12,7 @@ def abort_downtime(node: str, requested_by: str = "") -> Report:
     """Back out of the downtime of a node.
 
     Before the machine was shut down, what this product changed is undone. Afterwards the machine is brought back into
-    service. Nothing is powered off.
+    service: backing out says that no work on it is waited for. Nothing is powered off.
 
     Args:
         node: Name of the Kubernetes node.

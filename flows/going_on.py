@@ -9,7 +9,7 @@ def through(downtime: Downtime) -> Report:
     """All steps of its procedure; of one that is backed out of, those of the way back."""
     match downtime.record.procedure:
         case "remove":
-            return permanent_removal.back(downtime) if downtime.record.aborted else permanent_removal.through(downtime)
+            return permanent_removal.either_way(downtime)
         case "rejoin":
             return rejoin.through(downtime)
         case "unplanned":

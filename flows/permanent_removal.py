@@ -4,17 +4,16 @@ from typing import Literal
 
 from prefect import flow
 
-from cluster import report
-from cluster.downtime import Downtime, Start, who
+from cluster.downtime import Downtime
 from cluster.options import RemoveOptions
 from cluster.report import Report
+from flows.beginning import begin
 from tasks import (
     approval,
     downtimes,
     gpus,
     machine,
     outage,
-    planning,
     recovery,
     removal,
     scheduling,
@@ -65,13 +64,12 @@ def permanent_removal(
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
     )
-    plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the recovery gate, publishes; changes nothing
-    if dry_run:
-        return report.of_plan(plan, reason)
-    planning.require_feasible(plan)
-    start = Start("remove", node, options, plan.recovery, requested_by or who())
-    with downtimes.enter(start) as downtime:  # the typed name, lock, admission, record: opened or continued
-        return back(downtime) if downtime.record.aborted else through(downtime)
+    return begin(node, options, either_way, dry_run=dry_run, requested_by=requested_by)
+
+
+def either_way(downtime: Downtime) -> Report:
+    """The steps of the removal; of one that is backed out of, those of the way back."""
+    return back(downtime) if downtime.record.aborted else through(downtime)
 
 
 def through(downtime: Downtime) -> Report:

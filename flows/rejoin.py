@@ -4,11 +4,11 @@ from typing import Literal
 
 from prefect import flow
 
-from cluster import report
-from cluster.downtime import Downtime, Start, who
+from cluster.downtime import Downtime
 from cluster.options import RejoinOptions
 from cluster.report import Report
-from tasks import downtimes, gpus, joining, planning, scheduling
+from flows.beginning import begin
+from tasks import downtimes, gpus, joining, scheduling
 
 
 @flow(name="rejoin", flow_run_name="rejoin of {node}", persist_result=False)
@@ -35,13 +35,7 @@ def rejoin(
         requested_by: Who wants this. Kept in the record.
     """
     options = RejoinOptions(reason=reason, host=host, role=role, confirmed=confirm_node)
-    plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the machine, publishes; changes nothing
-    if dry_run:
-        return report.of_plan(plan, reason)
-    planning.require_feasible(plan)
-    start = Start("rejoin", node, options, None, requested_by or who())
-    with downtimes.enter(start) as downtime:  # lock, record: opened or continued
-        return through(downtime)
+    return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 
 
 def through(downtime: Downtime) -> Report:

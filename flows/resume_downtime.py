@@ -8,14 +8,13 @@ from tasks import downtimes
 
 
 @flow(name="resume-downtime", flow_run_name="resume-downtime of {node}", persist_result=False)
-def resume_downtime(node: str, requested_by: str = "") -> Report:
+def resume_downtime(node: str, requested_by: str = "", work_done: bool = False) -> Report:
     """Go on with the downtime of a node where its record is, with the options that were chosen at its start.
-
-    If the downtime waits for the work on the machine, resuming it says that the work is done.
 
     Args:
         node: Name of the Kubernetes node.
         requested_by: Who wants this. Kept in the record.
+        work_done: The work on the machine is done, and it may return to service. Else the run asks, if it waits for it.
     """
-    with downtimes.go_on(node, requested_by) as downtime:
+    with downtimes.go_on(node, requested_by, work_done=work_done) as downtime:
         return through(downtime)

@@ -4,11 +4,11 @@ from typing import Literal
 
 from prefect import flow
 
-from cluster import report
-from cluster.downtime import Downtime, Start, who
+from cluster.downtime import Downtime
 from cluster.options import UnplannedOptions
 from cluster.report import Report
-from tasks import downtimes, gpus, outage, planning, scheduling, service
+from flows.beginning import begin
+from tasks import downtimes, gpus, outage, scheduling, service
 
 
 @flow(name="unplanned-recovery", flow_run_name="unplanned-recovery of {node}", persist_result=False)
@@ -58,13 +58,7 @@ def unplanned_recovery(
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
     )
-    plan = planning.plan(node, options, dry_run=dry_run)  # reads, publishes; changes nothing
-    if dry_run:
-        return report.of_plan(plan, reason)
-    planning.require_feasible(plan)
-    start = Start("unplanned", node, options, plan.recovery, requested_by or who())
-    with downtimes.enter(start) as downtime:  # lock, admission, record: opened or continued
-        return through(downtime)
+    return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 
 
 def through(downtime: Downtime) -> Report:

@@ -25,11 +25,16 @@ def enter(start: Start) -> Iterator[Downtime]:
 
 
 @contextmanager
-def go_on(node: str, who: str = "", *, abort: bool = False) -> Iterator[Downtime]:
-    """Go on with the open downtime of a node, or back out of it."""
+def go_on(node: str, who: str = "", *, abort: bool = False, work_done: bool = False) -> Iterator[Downtime]:
+    """Go on with the open downtime of a node, or back out of it.
+
+    Args:
+        work_done: the work on the machine is done. Else a person is asked, if that is waited for.
+    """
     api, settings = sessions.api(), sessions.settings()
     with downtime.go_on(api, settings, node, say, approval.ask(), abort=abort) as entered:
-        waiting.answer_by_resuming(entered, who or downtime.who())
+        if abort or work_done:
+            waiting.answer_by_resuming(entered, who or downtime.who())
         yield entered
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +13,9 @@ from lab.patience import until
 from lab.power import power
 from lab.runai.workloads import Work, bare_pod, interactive
 from lab.simulated.control import request
-from tests.command_line import arguments, environment
 from tests.control_plane.commands import AS_FOUND, LEASES, UNATTENDED, begun, command, kept, traces
 from tests.control_plane.conftest import MakeNode, MakeObject
+from tests.control_plane.terminal import at_a_terminal
 
 
 def running_interactive(api: Api, make_object: MakeObject, node: str) -> None:
@@ -44,7 +39,7 @@ def test_hold_waits_with_exit_4_and_resume_says_that_the_work_is_done(
     (status,) = command(lab, tmp_path, "status", host.node, "--output", "json").document
     assert (status["phase"], status["reason"], status["procedure"]) == ("off", "fan", "planned")
     assert status["now"]["step"] == "approve-return"
-    assert status["now"]["waits_for"] == "the end of the work on the machine"
+    assert status["now"]["waits_for"].startswith("the end of the work on the machine")
     assert status["now"]["lock"]["holder"] == ""
     assert {one.split()[0] for one in status["now"]["standing"]} == {"cordon", "taint", "shutdown"}
     listed = command(lab, tmp_path, "status")
@@ -209,7 +204,7 @@ def test_person_at_the_terminal_confirms_decides_and_ends_the_hold(
 ) -> None:
     host = make_node()
     running_interactive(lab_api, make_object, host.node)
-    code, text = _at_a_terminal(
+    code, text = at_a_terminal(
         lab,
         tmp_path,
         ("run", "planned", host.node, "--local", "--no-shut-down"),
@@ -221,11 +216,31 @@ def test_person_at_the_terminal_confirms_decides_and_ends_the_hold(
     assert kept(lab_api, host.node) == AS_FOUND
 
 
+def test_who_resumes_at_a_terminal_is_asked_whether_the_work_is_done(
+    lab: Lab, lab_api: Api, make_node: MakeNode, tmp_path: Path
+) -> None:
+    host = make_node()
+    run = command(lab, tmp_path, "run", "planned", host.node, "--yes", "--local", "--no-shut-down")
+    assert run.code == 4
+    assert f"'downtime resume {host.node}', which says exactly that" in run.err
+    plan = command(lab, tmp_path, "plan", "planned", host.node)
+    assert f"'downtime resume {host.node}' says exactly that" in plan.out
+
+    resume = ("resume", host.node, "--local")
+    code, text = at_a_terminal(lab, tmp_path, resume, (("done or later? ", "later"),))
+    assert code == 4, text
+    (status,) = command(lab, tmp_path, "status", host.node, "--output", "json").document
+    assert status["now"]["step"] == "approve-return"
+    code, text = at_a_terminal(lab, tmp_path, resume, (("done or later? ", "done"),))
+    assert code == 0, text
+    assert kept(lab_api, host.node) == AS_FOUND
+
+
 def test_person_who_does_not_confirm_changes_nothing(
     lab: Lab, lab_api: Api, make_node: MakeNode, tmp_path: Path
 ) -> None:
     host = make_node()
-    code, text = _at_a_terminal(lab, tmp_path, ("run", "planned", host.node, "--local"), (("Go on? [y/N] ", ""),))
+    code, text = at_a_terminal(lab, tmp_path, ("run", "planned", host.node, "--local"), (("Go on? [y/N] ", ""),))
     assert code == 3
     assert "Nothing was changed." in text
     assert not traces(lab_api, host.node)
@@ -237,37 +252,3 @@ def _until_step(lab: Lab, folder: Path, node: str, step: str) -> None:
         return found.code == 0 and bool(found.document) and found.document[0]["now"]["step"] == step
 
     until(there, seconds=90, what=f"still waiting for step {step} of {node}")
-
-
-def _at_a_terminal(
-    lab: Lab, folder: Path, words: tuple[str, ...], answers: tuple[tuple[str, str], ...]
-) -> tuple[int, str]:
-    """Run a command at a terminal, and type each answer once its question is there."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        arguments(*words),
-        cwd=folder,
-        env=environment(folder, DOWNTIME_CONFIG=str(lab.config), TERM="xterm"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    left, seen, deadline = list(answers), "", time.monotonic() + 120
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([ours], [], [], 1)[0]:
-                continue
-            try:
-                data = os.read(ours, 65536)
-            except OSError:  # the other end was closed
-                break
-            seen += data.decode(errors="replace")
-            if left and seen.endswith(left[0][0]):
-                os.write(ours, f"{left.pop(0)[1]}\n".encode())
-        return process.wait(10), seen
-    finally:
-        process.kill()
-        process.wait(10)
-        os.close(ours)

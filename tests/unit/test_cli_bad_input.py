@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from cluster.errors import Blocked, Misused
 from deployments.choices import Output
-from deployments.ending import ending
+from deployments.ending import Ending, ending, show
 from tests.command_line import arguments, downtime, environment, in_this_process
 from tests.unit.test_cli_is_quick import unreachable
 
@@ -104,7 +105,8 @@ def test_unreachable_api_is_exit_3_and_soon(tmp_path: Path, words: tuple[str, ..
     error = downtime(tmp_path, *words, "--output", "json", timeout=30).error
     assert (error["code"], error["exit_code"]) == ("api-unreachable", 3)
     assert "127.0.0.1:9" in error["message"]
-    assert error["changed"] == []
+    # What only looks has changed nothing; what an earlier command changed can't be said while nobody can be asked.
+    assert error["changed"] == ([] if words[0] in ("plan", "status") else None)
 
 
 def test_doctor_says_what_it_could_not_check(tmp_path: Path) -> None:
@@ -148,6 +150,41 @@ def test_error_for_people_says_what_happened_what_stands_and_what_to_do(tmp_path
         "Nothing was changed.",
         "What to do: Check the network and the control plane; then run the same command again.",
     ]
+
+
+def test_what_earlier_commands_changed_is_called_unknown_while_the_cluster_cannot_be_asked(tmp_path: Path) -> None:
+    unreachable(tmp_path)
+    lines = downtime(tmp_path, "resume", "gpu-1").err.splitlines()
+    assert lines[1] == (
+        "This command changed nothing. What earlier ones changed on gpu-1 is not known now: the cluster could not "
+        "be asked. It is in the record there; 'downtime status gpu-1' shows it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("stands", "begun", "says"),
+    [
+        ((), False, "Nothing was changed."),
+        (("cordon",), True, "Changed and still standing: cordon."),
+        (None, True, "What this command and earlier ones changed on gpu-1 is not known now"),
+        (None, False, "This command changed nothing."),
+    ],
+)
+def test_end_says_what_stands_as_far_as_it_is_known(
+    stands: tuple[str, ...] | None, begun: bool, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end = Ending(Output.text)
+    end.about("gpu-1", lambda: stands)
+    end.begun = begun
+    assert show(Blocked("api-busy", "The API server cannot answer now", "Try again."), end) == 3
+    assert capsys.readouterr().err.splitlines()[1].startswith(says)
+
+
+def test_wrong_usage_changed_nothing_even_if_nobody_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    end = Ending(Output.json)
+    end.about("gpu-1")
+    assert show(Misused("wrong-cluster", "It is another one", "Look."), end) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["changed"] == []
 
 
 def test_serving_needs_a_server(tmp_path: Path) -> None:
