@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from cluster import flapping, nodes, outage, proven_off
+from cluster import consent, flapping, nodes, outage, proven_off
 from cluster import node as node_
+from cluster import record as records_of
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Failed, Waiting
+from cluster.errors import Failed, Misused, Waiting
 from cluster.flapping import Sighting
 from cluster.machine import lease_seconds
+from cluster.record import Approval, Record
 from cluster.records import Records
 from cluster.signs_of_life import sees_renewals, unless_back
 from cluster.step import Made, Seen, Step
@@ -65,12 +67,52 @@ def _not_back(downtime: Downtime, seconds: float, why: str) -> Failed:
 SEE_BACK_OF_FAILED = Step("see-back", _never_seen_back, _see_back, during="starting", after="returning")
 
 
+def flapping_accepted(record: Record) -> bool:
+    """Whether a person lets the node return although it keeps failing: said of this return, not of another. Pure."""
+    back = outage.came_back_at(record)
+    said = [one for one in record.approvals if one.subject == "flapping"]
+    return back is not None and any(one.at >= back for one in said)
+
+
+def accept_flapping(downtime: Downtime, typed: str, who: str) -> None:
+    """Write down that a person lets the node return although it keeps failing.
+
+    Args:
+        typed: the node's name, as the person typed it.
+
+    Raises:
+        Misused: it is another name, or nobody asks that: nothing was written.
+    """
+    name, record = downtime.node, downtime.record
+    if typed.strip() != name:
+        raise Misused(
+            "not-confirmed",
+            f"{typed.strip()[:60]!r} was typed to let {name} return although it keeps failing",
+            f"Type exactly {name}, if that is the node that is meant.",
+        )
+    if record.procedure != "unplanned" or outage.came_back_at(record) is None or record.done("stable"):
+        raise Misused(
+            "nothing-to-decide",
+            f"The {record.procedure} downtime of {name} does not ask whether it may return although it keeps failing",
+            f"'downtime status {name}' shows what it waits for.",
+        )
+    given = Approval(
+        subject="flapping",
+        digest=consent.digest_of([record.id]),
+        items=(name,),
+        answer="accept",
+        who=who,
+        at=datetime.now(UTC),
+    )
+    downtime.write(lambda old: old if given in old.approvals else records_of.approved(old, given))
+
+
 def _require_not_flapping(downtime: Downtime) -> None:
     now = datetime.now(UTC)
     earlier = outage.returns_of(Records(downtime.api).closed_of(downtime.node))
     this = outage.came_back_at(downtime.record) or now
     objections = flapping.judge(downtime.node, [*earlier, this], now)
-    if objections:
+    if objections and not flapping_accepted(downtime.record):
         first = objections[0]
         raise Waiting(first.code, first.message, first.remedy)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from cluster import ownership, remove
 from cluster import record as records_of
-from cluster import remove
+from cluster.api import Object
 from cluster.errors import Blocked
 from cluster.gate import Verdict
 from cluster.options import Options, Procedure, RemoveOptions
@@ -44,6 +45,29 @@ def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, 
     )
     text = f"the removal, started by {who}, took this {old.procedure} downtime over in phase {old.phase}"
     return records_of.noted(new, text)
+
+
+def marked(node: Object, record: Record, epoch: int) -> Object:
+    """The Node with the mark of this epoch.
+
+    An out-of-service taint that a recovery left there when a removal took it over is taken off in the same update: it
+    was set with proof that nobody watches any more, and the removal needs proof of its own.
+    """
+    new = ownership.marked(node, record.id, epoch)
+    return ownership.put_in_service(new, record.id, epoch) if record.procedure == "remove" else new
+
+
+def left_out_of_service(record: Record) -> bool:
+    """Whether the record of a removal still says that the out-of-service taint stands."""
+    return record.procedure == "remove" and any(
+        one.what == "out-of-service" and one.state != "undone" for one in record.changes
+    )
+
+
+def in_service(old: Record) -> Record:
+    """The record once that taint is off."""
+    value = next((one.value for one in old.changes if one.what == "out-of-service"), "")
+    return records_of.change_is(old, "out-of-service", value, "undone") if left_out_of_service(old) else old
 
 
 def require_confirmed(node: str, options: Options) -> None:

@@ -184,7 +184,9 @@ def _marked(downtime: Downtime) -> Downtime:
             f"'downtime abort {downtime.node}' closes its record.",
         )
     if not record.done("close") and not gone:
-        downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
+        downtime.change_node(lambda old: crossing.marked(old, record, epoch))
+        if crossing.left_out_of_service(record):
+            downtime.write(crossing.in_service)
     return downtime
 
 
@@ -277,6 +279,10 @@ def _announce(api: Api, new: Record) -> None:
         why = new.options.get("override_recovery_gate", "")
         said = f"by {new.who}, without a good backup: {why}"
         events.emit(api, new.node, new.node_uid, "RecoveryGateOverridden", said, warning=True)
+    storm = str(new.options.get("override_storm") or "").strip()
+    if storm:
+        said = f"by {new.who}, although many nodes may be down at once: {storm}"
+        events.emit(api, new.node, new.node_uid, "StormGuardOverridden", said, warning=True)
 
 
 def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:

@@ -30,6 +30,9 @@ DeadKubeletAnswer = Annotated[
     choices.DeadKubeletChoice | None,
     typer.Option(help="Of a node that is down while its machine answers: leave it, restart its kubelet, shut it down."),
 ]
+AcceptFlappingOption = Annotated[
+    str, typer.Option(metavar="NODE", help="The node may return although it keeps failing: its name, typed.")
+]
 
 
 def decide(
@@ -38,27 +41,29 @@ def decide(
     allow_tolerating: choices.ToleratingOption = "",
     confirm_off: ConfirmOffOption = "",
     dead_kubelet: DeadKubeletAnswer = None,
+    accept_flapping: AcceptFlappingOption = "",
     who: WhoOption = "",
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
 ) -> None:
     """Answer what the downtime of a node asks. The answer holds for the workloads that are there now."""
     with orderly(), ending(output) as end:
+        from cluster import coming_back, proven_off
         from cluster import dead_kubelet as dead_kubelets
         from cluster import downtime as downtimes
-        from cluster import proven_off
         from cluster.errors import Misused
         from cluster.names import node_name
         from deployments.commands_going_on import require_downtime
         from deployments.sessions import open_right_session
 
         node_name(node)
-        if interactive is None and not allow_tolerating.strip() and not confirm_off.strip() and dead_kubelet is None:
+        typed = (allow_tolerating.strip(), confirm_off.strip(), accept_flapping.strip())
+        if interactive is None and dead_kubelet is None and not any(typed):
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
-                'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, or '
-                "--dead-kubelet restart (or leave, or shut-down).",
+                'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, '
+                "--dead-kubelet restart (or leave, or shut-down), or --accept-flapping NODE.",
             )
         end.about(node)
         session = open_right_session(config)
@@ -74,6 +79,9 @@ def decide(
             if dead_kubelet is not None:
                 dead_kubelets.answer(downtime, dead_kubelet.value, person)
                 decided[dead_kubelet.value] = [downtime.node]
+            if accept_flapping.strip():
+                coming_back.accept_flapping(downtime, accept_flapping, person)
+                decided["accept"] = [downtime.node]
         _show(downtime.record, decided, interactive, output)
 
 

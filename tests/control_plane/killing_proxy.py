@@ -66,6 +66,10 @@ class Script:
         """Called before a request is handed on."""
         return True
 
+    async def instead(self, request: Request) -> int:
+        """The status with which the proxy itself answers, and the server is not asked; 0: it is."""
+        return 0
+
     async def after(self, request: Request, status: int) -> bool:
         """Called when the server has answered, before the answer is handed back."""
         return True
@@ -161,6 +165,11 @@ class _Proxy:
         request = Request(method, path, body)
         if not await self._script.before(request):
             return False
+        status = await self._script.instead(request)
+        if status:
+            writer.write(f"HTTP/1.1 {status} By the test\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            return True
         upstream.write(head + body)
         head = await answers.readuntil(_HEAD_END)
         chunked = b"chunked" in _header(head, b"transfer-encoding")

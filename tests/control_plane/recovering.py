@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cluster import api as apis
-from cluster import config, performing, planners, planning, proven_off, waiting
+from cluster import coming_back, config, performing, planners, planning, proven_off, waiting
 from cluster.config import Settings
 from cluster.downtime import Start, enter, go_on, silent
 from cluster.hosts import locate
@@ -68,6 +68,12 @@ def confirm_off(settings: Settings, node: str, typed: str) -> None:
     """Say that the machine is off, by typing a name."""
     with go_on(apis.connect(settings.cluster), settings, node) as downtime:
         proven_off.confirm(downtime, typed, WHO)
+
+
+def accept_flapping(settings: Settings, node: str, typed: str) -> None:
+    """Let a node return although it keeps failing, by typing a name."""
+    with go_on(apis.connect(settings.cluster), settings, node) as downtime:
+        coming_back.accept_flapping(downtime, typed, WHO)
 
 
 def record_of(settings: Settings, node: str) -> Record:

@@ -71,7 +71,7 @@ def test_a_machine_that_comes_back_meanwhile_stops_it_loudly(
     assert untouched(lab_api, host.node)
 
 
-def _kill_while_it_stands(lab: Lab, lab_api: Api, host: Host, folder: Path) -> None:
+def kill_while_it_stands(lab: Lab, lab_api: Api, host: Host, folder: Path) -> None:
     """Start a recovery in a process of its own, and kill it as soon as the out-of-service taint stands."""
     words = ("run", "unplanned", host.node, "--yes", "--local", "--no-hold", "--grace-seconds", "5")
     variables = environment(
@@ -97,7 +97,7 @@ def test_killed_while_it_stands_another_process_proves_anew_and_goes_on(
     hold_fast(lab_api, stuck)
     fail(lab, lab_api, host)
     try:
-        _kill_while_it_stands(lab, lab_api, host, tmp_path)
+        kill_while_it_stands(lab, lab_api, host, tmp_path)
     finally:
         hold_fast(lab_api, stuck, held=False)
     assert OUT in taints(lab_api, host.node)
@@ -114,7 +114,7 @@ def test_killed_while_it_stands_and_the_machine_switched_on_by_hand_it_is_taken_
     hold_fast(lab_api, stuck)
     fail(lab, lab_api, host)
     try:
-        _kill_while_it_stands(lab, lab_api, host, tmp_path)
+        kill_while_it_stands(lab, lab_api, host, tmp_path)
         power(lab, host.node, "on")
         wait_for_ready(lab_api, host.node, ready=True)
         assert OUT in taints(lab_api, host.node)
@@ -134,7 +134,7 @@ def test_backing_out_after_a_kill_takes_it_off(
     hold_fast(lab_api, stuck)
     fail(lab, lab_api, host)
     try:
-        _kill_while_it_stands(lab, lab_api, host, tmp_path)
+        kill_while_it_stands(lab, lab_api, host, tmp_path)
         record = resume(settings_of(lab), host.node, abort=True)
         assert (record.phase, record.standing()) == ("closed", ())
         assert untouched(lab_api, host.node)

@@ -22,6 +22,8 @@ from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.recovering import (
     OUT,
     UNATTENDED,
+    WHO,
+    accept_flapping,
     confirm_off,
     fail,
     is_there,
@@ -227,6 +229,32 @@ def test_a_node_that_keeps_failing_stays_out(lab: Lab, lab_api: Api, host: Host)
     assert taints(lab_api, host.node) == []
     assert resume(settings, host.node, abort=True).phase == "closed"
     assert untouched(lab_api, host.node)
+
+
+@pytest.mark.long
+def test_a_node_that_keeps_failing_is_let_in_by_a_person_who_names_it_and_only_this_time(
+    lab: Lab, lab_api: Api, host: Host
+) -> None:
+    settings = settings_of(lab)
+    said = UNATTENDED.model_copy(update={"said_down": True})
+    for _ in range(3):
+        assert run(settings, host.node, said).course == "returned"
+    with pytest.raises(Waiting, match=f"decide {host.node} --accept-flapping {host.node}"):
+        run(settings, host.node, said)
+    with pytest.raises(Waiting):
+        resume(settings, host.node)
+    with pytest.raises(Misused, match="Type exactly"):
+        accept_flapping(settings, host.node, "gpu-1")
+    with pytest.raises(Waiting):
+        resume(settings, host.node)
+    accept_flapping(settings, host.node, host.node)
+    record = resume(settings, host.node)
+    assert (record.phase, record.aborted, record.standing()) == ("closed", False, ())
+    assert f"{WHO} answered accept (flapping: {host.node})" in [one.text for one in record.timeline]
+    assert untouched(lab_api, host.node)
+    with pytest.raises(Waiting, match="came back 5 times"):
+        run(settings, host.node, said)
+    assert resume(settings, host.node, abort=True).phase == "closed"
 
 
 @pytest.mark.long
