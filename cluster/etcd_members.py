@@ -31,6 +31,7 @@ class Member(BaseModel):
 
     id: str = Field(description="As etcdctl takes it: hexadecimal.")
     node: str = Field(description="The name of its node; of a member that is on none, its own name or id.")
+    name: str = Field(default="", description="As etcd calls it; empty: it never started.")
     healthy: bool = False
     learner: bool = Field(default=False, description="Has no vote (yet).")
     started: bool = Field(default=True, description="False: it was added, and never came.")
@@ -90,7 +91,12 @@ def _member(entry: Any) -> Member:
     name = str(entry.get("name") or "")
     peers = tuple(_host(url) for url in _texts(entry.get("peerURLs")))
     return Member(
-        id=_id(entry.get("ID")), node=name, learner=entry.get("isLearner") is True, started=bool(name), addresses=peers
+        id=_id(entry.get("ID")),
+        node=name,
+        name=name,
+        learner=entry.get("isLearner") is True,
+        started=bool(name),
+        addresses=peers,
     )
 
 
