@@ -17,8 +17,9 @@ SIMULATED_BY_DEFAULT = 3
 class Spec:
     """The size and flavour of a lab.
 
-    ``control_planes``, ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``control_planes`` and ``systems`` are
-    numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out Run:ai's own control plane.
+    ``control_planes``, ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``control_planes`` and
+    ``systems`` are numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out
+    Run:ai's own control plane.
     """
 
     name: str = "lab"
