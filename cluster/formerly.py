@@ -12,6 +12,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster import node as node_
+from cluster.etcd_members import Member
 from cluster.node import Object
 from cluster.record import Found, Record
 from cluster.restoration import Kept, to_keep
@@ -28,6 +29,7 @@ class Former(BaseModel):
     kept: Kept | None = Field(default=None, description="What it gets back; None: nothing is known of it.")
     at: datetime | None = Field(default=None, description="When that was so; None: it is so now, or nothing is known.")
     source: str = Field(default="", description="Where it is known from, for people; empty: nowhere.")
+    member: Member | None = Field(default=None, description="The member of etcd that was its; it may be removed.")
 
     @property
     def known(self) -> bool:
@@ -54,7 +56,8 @@ def of(node: Object | None, records: Iterable[Record]) -> Former:
         return _former(found_of(node), None, None, "its Node")
     for one in closed:
         if one.kept is not None:
-            return _former(one.found, one.kept, one.updated, f"the record of its {one.procedure}")
+            known = _former(one.found, one.kept, one.updated, f"the record of its {one.procedure}")
+            return known.model_copy(update={"member": one.member})
         if one.found.machine_id:
             return _former(one.found, None, one.opened, f"the record of an earlier downtime ({one.procedure})")
     return Former(found=Found())

@@ -28,9 +28,14 @@ EMPTIED = (
     "/etc/kubernetes/manifests",
     "/etc/kubernetes/pki",
     "/etc/kubernetes/tmp",
+    "/var/lib/etcd",
     "/var/lib/kubelet",
 )
-"""Folders whose content is deleted. The folders stay: containerd ends when the one of the CNI configuration goes."""
+"""Folders whose content is deleted. The folders stay: containerd ends when the one of the CNI configuration goes.
+
+``kubeadm reset`` empties the one of etcd's data as well, on a worker too, and only warns where it could not: a member
+that starts with old data is refused by the others.
+"""
 DELETED = (
     "/etc/kubernetes/kubelet.conf",
     "/etc/kubernetes/bootstrap-kubelet.conf",

@@ -85,7 +85,7 @@ def parse(stdout: str) -> JoinCommand:
 
 
 def certificate_key(stdout: str) -> str:
-    """The key that ``kubeadm init phase upload-certs --upload-certs`` prints in a line of its own; it is secret.
+    """The key that ``kubeadm certs certificate-key`` prints (others print one in a line of its own); it is secret.
 
     Raises:
         Blocked: ``certificate-key``: there is not exactly one.
@@ -95,9 +95,9 @@ def certificate_key(stdout: str) -> str:
         return found[0]
     raise Blocked(
         "certificate-key",
-        f"'kubeadm init phase upload-certs' printed {len(found) or 'no'} certificate key{'s' if found else ''} "
+        f"'kubeadm certs certificate-key' printed {len(found) or 'no'} certificate key{'s' if found else ''} "
         "where one was expected (the output is not shown)",
-        "Run 'kubeadm init phase upload-certs --upload-certs' on a control-plane node and see what it says.",
+        "Run it on a control-plane node and see what it says.",
     )
 
 

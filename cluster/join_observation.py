@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
-from cluster import formerly, membership, nodes, reach
+from cluster import control_plane, etcd, formerly, join_certificates, membership, nodes, own_member, reach
 from cluster import node as node_
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked, DowntimeError, Misused
 from cluster.formerly import Former
 from cluster.hosts import Host, locate, split_address
-from cluster.joining import Joining
+from cluster.joining import ControlPlaneJoining, Joining
 from cluster.membership import Membership
 from cluster.options import RejoinOptions
 from cluster.plan import Finding
@@ -44,8 +44,12 @@ def look(
     except DowntimeError as error:
         problem = _finding(error)
     seen = around(api, name, former, where, found)
+    was_one = control_plane.labelled(former.found.labels) or (found is not None and bool(found.control_plane))
+    if was_one or control_plane.joins_as(options.role, former.found.labels):
+        facts = control_plane_facts(api, settings, name, node, found.addresses if found is not None else ())
+        seen = seen.model_copy(update={"as_control_plane": facts})
     try:
-        with control_plane_session(api, settings) as (chosen, _):
+        with control_plane_session(api, settings, name) as (chosen, _):
             return seen.model_copy(update={"problem": problem, "control_plane": chosen})
     except DowntimeError as error:
         return seen.model_copy(update={"problem": problem, "control_plane_problem": _finding(error)})
@@ -63,10 +67,41 @@ def around(api: Api, name: str, former: Former, where: str, found: Membership | 
     )
 
 
+def control_plane_facts(
+    api: Api, settings: Settings, name: str, node: Object | None, addresses: Collection[str]
+) -> ControlPlaneJoining:
+    """What the cluster says to a machine that was, or is to be, a control-plane host.
+
+    Args:
+        node: the Node of that name, if there is one.
+        addresses: the machine's own.
+    """
+    view = etcd.look(api, settings, name)
+    masters = [one for one in nodes.every(api) if node_.kind(one) == "control-plane" and node_.name(one) != name]
+    others = {one for known in etcd.addresses(masters).values() for one in known}
+    own = {*addresses, *(etcd.addresses([node])[name] if node is not None else ())}
+    member, problem = None, None
+    try:
+        member = own_member.of_node(view.members, name, own, others)
+    except DowntimeError as error:
+        problem = _finding(error)
+    configuration = join_certificates.cluster_configuration(api)
+    return ControlPlaneJoining(
+        etcd=view,
+        member=member,
+        problem=problem,
+        configured=bool(configuration.get("apiVersion")),
+        endpoint=str(configuration.get("controlPlaneEndpoint") or ""),
+        external_etcd=bool((configuration.get("etcd") or {}).get("external")),
+        uploaded=join_certificates.uploaded(api),
+    )
+
+
 def former_of(api: Api, name: str, node: Object | None, record: Record | None) -> Former:
     """What is known of the node: from the record of this rejoin, else as it is found out when one begins."""
     if record is not None:
-        return Former(found=record.found, kept=record.kept, source="the record" if record.kept is not None else "")
+        source = "the record" if record.kept is not None else ""
+        return Former(found=record.found, kept=record.kept, source=source, member=record.member)
     return formerly.of(node, Records(api).closed_of(name))
 
 
@@ -92,15 +127,19 @@ def authorities(api: Api) -> tuple[str, ...]:
 
 
 @contextmanager
-def control_plane_session(api: Api, settings: Settings) -> Iterator[tuple[str, Ssh]]:
+def control_plane_session(api: Api, settings: Settings, apart: str = "") -> Iterator[tuple[str, Ssh]]:
     """A session on a control-plane host that is proven to be its node's, and may run kubeadm as root; and its name.
+
+    Args:
+        apart: a node that is not asked: it goes, or just comes.
 
     Raises:
         Blocked: there is none; with the reason of the last one that was tried.
     """
     with ExitStack() as stack:
         problem: DowntimeError | None = None
-        for node in [one for one in nodes.every(api) if node_.kind(one) == "control-plane" and node_.ready(one)]:
+        masters = [one for one in nodes.every(api) if node_.kind(one) == "control-plane" and node_.ready(one)]
+        for node in [one for one in masters if node_.name(one) != apart]:
             try:
                 ssh = stack.enter_context(_proven(api, settings, node))
             except DowntimeError as error:
@@ -110,8 +149,8 @@ def control_plane_session(api: Api, settings: Settings) -> Iterator[tuple[str, S
             return
         raise Blocked(
             "no-control-plane-host",
-            "No control-plane host can be used to make a join token: "
-            + (problem.message if problem is not None else "no control-plane node is Ready"),
+            "No control-plane host can be used: "
+            + (problem.message if problem is not None else f"no {'other ' * bool(apart)}control-plane node is Ready"),
             problem.remedy if problem is not None else "See 'kubectl get nodes'.",
         )
 

@@ -57,6 +57,7 @@ own=$(field client-certificate-data)
 if [ -z "$own" ]; then path=$(field client-certificate); own=$(certificates "${path:-/nowhere}"); fi
 echo "client $own"
 echo "run-is $(stat -f -c %T /run 2>/dev/null)"
+echo "addresses $(hostname -I 2>/dev/null)"
 """
 
 
@@ -75,6 +76,7 @@ class Membership(BaseModel):
     node_name: str = Field(default="", description="As which node its kubelet signs in; empty: it cannot be told.")
     authorities: tuple[str, ...] = Field(default=(), description="SHA-256 of the certificates of its cluster's CA.")
     run_in_memory: bool = Field(default=False, description="Whether /run is not on a disk.")
+    addresses: tuple[str, ...] = Field(default=(), description="Its own network addresses.")
 
     @property
     def joined(self) -> bool:
@@ -126,6 +128,7 @@ def parse(text: str) -> Membership:
         node_name=_node_name(_decoded(one("client"))),
         authorities=fingerprints(_decoded(one("ca"))),
         run_in_memory=one("run-is") in ("tmpfs", "ramfs"),
+        addresses=tuple(one("addresses").split()),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planners, unplanned
+from cluster import planners, rejoin, remove, unplanned
 from cluster.errors import Blocked
-from cluster.options import Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
+from cluster.options import Options, Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
 from cluster.record import DELETED, RESET, Record
 
 if TYPE_CHECKING:
@@ -30,12 +30,20 @@ def steps_of(record: Record) -> tuple[str, ...]:
     if record.aborted and not _machine_touched(record):
         # Nothing was evicted before the taint: there is nothing to verify about GPUs.
         return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
-    names = planners.step_names(options)
+    names = _names(record, options)
     if record.aborted:
         # Who backs out wants the machine back: only one who must switch it on by hand is still waited for.
         unneeded = "approve-return" if "power-on" in names else ""
         return tuple(name for name in names[names.index("see-off") :] if name != unneeded)
     return names
+
+
+def _names(record: Record, options: Options) -> tuple[str, ...]:
+    if isinstance(options, RemoveOptions):
+        return remove.steps_for(record.found.labels)
+    if isinstance(options, RejoinOptions):
+        return rejoin.steps_for(options.role, record.found.labels)
+    return planners.step_names(options)
 
 
 def _undo_removal(record: Record) -> tuple[str, ...]:

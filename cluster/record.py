@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.errors import Blocked
+from cluster.etcd_members import Member
 from cluster.gate import Verdict
 from cluster.options import Procedure
 from cluster.plan import Whereabouts, Workload
@@ -21,8 +22,8 @@ SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
 
-RESET, DELETED = "machine-reset", "node-deleted"
-LASTING = frozenset({RESET, DELETED, "joined"})
+RESET, DELETED, MEMBER_REMOVED = "machine-reset", "node-deleted", "etcd-member-removed"
+LASTING = frozenset({RESET, DELETED, MEMBER_REMOVED, "joined"})
 """Changes that a procedure is there for: they are not undone at its end."""
 
 Phase = Literal[
@@ -104,6 +105,7 @@ class Record(_Model):
     flow_run: str = ""
     found: Found
     kept: Kept | None = Field(default=None, description="What a rejoin gives back to the node.")
+    member: Member | None = Field(default=None, description="Of a removal: the member of etcd that was the node's.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -6,15 +6,17 @@ proven to be the right one, a node that is there already, versions that do not f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
+from cluster import control_plane, refused_plans, rejoin_blockers, rejoin_steps
 from cluster import node as node_
-from cluster import refused_plans, rejoin_blockers, rejoin_steps
 from cluster.node import Object
 from cluster.observation import Observation
 from cluster.options import RejoinOptions
 from cluster.plan import Finding, NodeKind, Plan
-from cluster.record import Record
+from cluster.record import Found, Record
 from cluster.rejoin_case import Case
 
 STEPS = (
@@ -23,6 +25,7 @@ STEPS = (
     "join",
     "delete-token",
     "see-joined",
+    "see-member",
     "cordon",
     "untaint-joining",
     "restore",
@@ -32,9 +35,20 @@ STEPS = (
 )
 
 
+ONLY_CONTROL_PLANE = ("see-member",)
+"""Steps for control-plane nodes alone."""
+
+
 def step_names(_: RejoinOptions) -> tuple[str, ...]:
-    """The steps that a rejoin has, in order."""
+    """The steps that a rejoin has, in order; :data:`ONLY_CONTROL_PLANE` among them."""
     return STEPS
+
+
+def steps_for(role: str, former: Mapping[str, str]) -> tuple[str, ...]:
+    """The steps of the rejoin of a machine in this role (empty: as before), which was a node with these labels."""
+    if control_plane.joins_as(role, former):
+        return STEPS
+    return tuple(one for one in STEPS if one not in ONLY_CONTROL_PLANE)
 
 
 def plan(observation: Observation, options: RejoinOptions, record: Record | None) -> Plan:
@@ -52,7 +66,10 @@ def plan(observation: Observation, options: RejoinOptions, record: Record | None
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("rejoin", observation, unreadable, current)
-    left = tuple(name for name in STEPS if current is None or not current.done(name))
+    seen = observation.joining
+    was = current.found if current is not None else (seen.former.found if seen is not None else Found())
+    names = steps_for(chosen.role, was.labels)
+    left = tuple(name for name in names if current is None or not current.done(name))
     case = Case(observation, chosen, current, left)
     blockers = rejoin_blockers.of(case)
     if current is not None and chosen != options:
@@ -74,7 +91,8 @@ def plan(observation: Observation, options: RejoinOptions, record: Record | None
 
 def kind_and_roles(case: Case) -> tuple[NodeKind, tuple[str, ...]]:
     """What it will be."""
-    wanted: Object = {"metadata": {"name": case.name, "labels": case.labels}}
+    own = {control_plane.LABEL: ""} if case.control_plane else {}
+    wanted: Object = {"metadata": {"name": case.name, "labels": {**case.labels, **own}}}
     kind = node_.kind(wanted)
     return ("gpu-worker" if kind == "cpu-worker" and any(case.gpus.values()) else kind), node_.roles(wanted)
 

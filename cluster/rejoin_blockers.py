@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import belongings, rejoin_machine, version_skew
 from cluster import node as node_
+from cluster import rejoin_control_plane, rejoin_machine, version_skew
 from cluster.plan import Finding
 from cluster.planned_case import listed
 from cluster.rejoin_case import Case
@@ -38,14 +38,6 @@ def _role(case: Case) -> Iterator[Finding]:
             code="no-role",
             message=f"Nothing is recorded of {case.name}: what role it is to have is not known",
             remedy=f"Choose --role, one of: {listed_roles}.",
-        )
-    was = case.record.found if case.record is not None else case.seen.former.found
-    if any(f"{belongings.ROLE}{one}" in was.labels for one in node_.CONTROL_PLANE_ROLES):
-        yield Finding(
-            code="control-plane-rejoin",
-            message=f"{case.name} was a control-plane node of Kubernetes: this version rejoins no such nodes",
-            remedy="Join it by hand: 'kubeadm init phase upload-certs --upload-certs' and 'kubeadm join "
-            "--control-plane', while every etcd member is healthy.",
         )
 
 
@@ -80,7 +72,7 @@ def _node(case: Case) -> Iterator[Finding]:
 
 
 def _machine(case: Case) -> Iterator[Finding]:
-    yield from rejoin_machine.objections(case.name, case.seen, case.options.confirmed)
+    yield from rejoin_machine.objections(case.name, case.seen, case.options.confirmed, master=case.concerns_etcd)
 
 
 def _versions(case: Case) -> Iterator[Finding]:
@@ -99,6 +91,7 @@ def _versions(case: Case) -> Iterator[Finding]:
 def _control_plane(case: Case) -> Iterator[Finding]:
     if case.seen.control_plane_problem is not None:
         yield case.seen.control_plane_problem
+    yield from rejoin_control_plane.objections(case)
 
 
 def _source(case: Case) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from cluster import belongings
+from cluster import belongings, control_plane
 from cluster import pods as pod_
 from cluster.formerly import Former
 from cluster.joining import Joining
@@ -49,6 +49,18 @@ class Case:
     def seen(self) -> Joining:
         """What the machine and the cluster say."""
         return self.observation.joining or Joining(former=Former(found=Found()))
+
+    @property
+    def control_plane(self) -> bool:
+        """Whether it is to be a control-plane node."""
+        former = self.record.found if self.record is not None else self.seen.former.found
+        return control_plane.joins_as(self.options.role, former.labels)
+
+    @property
+    def concerns_etcd(self) -> bool:
+        """Whether it is to be a control-plane node, or was one."""
+        former = self.record.found if self.record is not None else self.seen.former.found
+        return self.control_plane or control_plane.labelled(former.labels)
 
     @property
     def kept(self) -> Kept | None:

@@ -14,34 +14,37 @@ from cluster.membership import Membership, same_cluster
 from cluster.plan import Finding
 
 
-def objections(node: str, seen: Joining, confirmed: str) -> tuple[Finding, ...]:
+def objections(node: str, seen: Joining, confirmed: str, *, master: bool = False) -> tuple[Finding, ...]:
     """What speaks against this machine; empty: it may be reset, and join.
 
     Args:
         node: the name that it is to have.
         seen: what it says, and what is known.
         confirmed: the node's name as a person typed it once more; empty: nobody did.
+        master: it was a control-plane node, or is to become one: then such a host's files may be on it.
     """
     if seen.problem is not None:
         return (seen.problem,)
     machine = seen.membership
     if machine is None:
         return (_unasked(node),)
-    foreign = tuple(_foreign(node, seen, machine))
+    foreign = tuple(_foreign(node, seen, machine, master=master))
     # Of a machine that is something else it need not be said as well that it was not confirmed.
     return foreign or tuple(_unproven(node, seen, machine, confirmed))
 
 
-def _foreign(node: str, seen: Joining, machine: Membership) -> Iterator[Finding]:
+def _foreign(node: str, seen: Joining, machine: Membership, *, master: bool) -> Iterator[Finding]:
+    # Which control-plane node it was is known by its machine id alone: a person's word is not enough here.
+    known = master and bool(seen.former.machine_id) and machine.machine_id == seen.former.machine_id
     if seen.others:
         yield _other_node(node, seen, ", ".join(seen.others))
-    elif machine.control_plane:
+    elif machine.control_plane and not known:
         yield Finding(
             code="control-plane-host",
             message=f"The machine at {seen.machine} is, or was, a control-plane host (it has "
             f"{', '.join(machine.control_plane)}). It was left alone",
-            remedy=f"If the address is wrong, correct it ([hosts.addresses], or --host). If {node} was a control-plane "
-            "node: this version does not rejoin those; reset and join it by hand ('kubeadm reset').",
+            remedy=f"If the address is wrong, correct it ([hosts.addresses], or --host). If it is to become {node} all "
+            f"the same, run 'kubeadm reset' on it by hand, then this again with --yes-rejoin {node}.",
         )
     if not machine.joined:
         return

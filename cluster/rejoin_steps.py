@@ -17,8 +17,9 @@ def step(case: Case, name: str) -> PlannedStep:
         "prove-machine": _prove,
         "clear-machine": _clear,
         "join": _join,
-        "delete-token": lambda _: ("See the join token gone", ()),
+        "delete-token": lambda case: (f"See the join token{' and the certificates' * case.control_plane} gone", ()),
         "see-joined": lambda case: (f"See {case.name} Ready, on this very machine, and its lease renewed", ()),
+        "see-member": lambda case: (f"See the member of etcd on {case.name} with a vote, and healthy", ()),
         "cordon": lambda case: (
             "Set the cordon, before the taint that it joined with comes off",
             (f"set the cordon on {case.name}",),
@@ -46,6 +47,9 @@ def _clear(case: Case) -> _Words:
     changes = []
     if machine is not None and not machine.clean:
         changes.append(f"reset the machine of {case.name} (kubeadm reset)")
+    facts = case.seen.as_control_plane
+    if facts is not None and facts.member is not None:
+        changes.append(f"remove the member {facts.member.id} ({facts.member.name or 'never started'}) of etcd")
     if node is not None:
         changes.append(f"delete the Node {case.name} (uid {node['metadata'].get('uid', '')})")
     return ("Take off what an earlier join left" if changes else "Nothing of an earlier join is left"), tuple(changes)
@@ -53,6 +57,16 @@ def _clear(case: Case) -> _Words:
 
 def _join(case: Case) -> _Words:
     where = case.seen.control_plane or "a control-plane node"
+    if case.control_plane:
+        return (
+            f"Make a token for 15 minutes on {where} and upload the control plane's certificates, join as a "
+            "control-plane node; both are deleted whether that worked or not",
+            (
+                f"make and delete a join token on {where}",
+                "make and delete the Secret kube-system/kubeadm-certs",
+                f"join the machine as the control-plane node {case.name} (kubeadm join)",
+            ),
+        )
     return (
         f"Make a token for 15 minutes on {where}, and join with it; the token is deleted whether that worked or not",
         (f"make and delete a join token on {where}", f"join the machine as {case.name} (kubeadm join)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster import closing, gpus, rejoining, restoring, scheduling
+from cluster import closing, gpus, joining_control_plane, rejoining, restoring, scheduling
 
 STEPS = (
     rejoining.PROVE_MACHINE,
@@ -10,6 +10,7 @@ STEPS = (
     rejoining.JOIN,
     rejoining.DELETE_TOKEN,
     rejoining.SEE_JOINED,
+    joining_control_plane.SEE_MEMBER,
     scheduling.CORDON,
     restoring.UNTAINT_JOINING,
     restoring.RESTORE,

@@ -13,6 +13,7 @@ from cluster import (
     join_observation,
     join_script,
     join_token_store,
+    joining_control_plane,
     machine,
     membership,
     node,
@@ -25,7 +26,7 @@ from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.join_command import JoinCommand
-from cluster.join_configuration import Registration, api_version, render
+from cluster.join_configuration import api_version, render
 from cluster.join_tokens import description
 from cluster.joining import Joining
 from cluster.membership import Membership
@@ -79,7 +80,7 @@ PROVE_MACHINE = Step("prove-machine", _nothing_seen, _proven, _prove, during="re
 def _nothing_left(downtime: Downtime) -> Seen | None:
     with session(downtime) as ssh:
         found = membership.look(ssh)
-    if not found.clean or downtime.find_node() is not None:
+    if not found.clean or downtime.find_node() is not None or joining_control_plane.member_left(downtime, found):
         return None
     done = [change.what for change in downtime.record.changes if change.what in (RESET, DELETED)]
     return Seen(f"nothing of an earlier join is left{' (' + ', '.join(done) + ')' if done else ''}")
@@ -88,12 +89,15 @@ def _nothing_left(downtime: Downtime) -> Seen | None:
 def _clear(downtime: Downtime) -> None:
     with session(downtime) as ssh:
         seen = _require_right(downtime, ssh)
-        if seen.membership is None or not seen.membership.clean:
-            _reset(downtime, ssh)
+        found = seen.membership or Membership()
+        if not found.clean:
+            _reset(downtime, ssh, found)
+    joining_control_plane.clear_member(downtime, found)
     _delete_node(downtime)
 
 
-def _reset(downtime: Downtime, ssh: Ssh) -> None:
+def _reset(downtime: Downtime, ssh: Ssh, found: Membership) -> None:
+    joining_control_plane.require_removable(downtime, found)
     about, seconds = downtime.record.found.machine_id, downtime.settings.removal.reset_seconds
     downtime.write(lambda old: change_is(old, RESET, about, "intended"))
     done = host_reset.reset(ssh, host_reset.authority_of(downtime.api), downtime.lock.for_at_least, seconds)
@@ -134,7 +138,10 @@ CLEAR_MACHINE = Step("clear-machine", _nothing_left, _cleared, _clear)
 
 
 def _has_joined(downtime: Downtime) -> Seen | None:
-    """Whether an earlier try got through: the Node is Ready, and the machine says that it is this Node."""
+    """Whether an earlier try got through: the Node is Ready, and the machine says that it is this Node.
+
+    A control-plane node is marked as one, which is the last that kubeadm does.
+    """
     if "join" not in downtime.record.steps:
         return None
     with session(downtime) as ssh:
@@ -144,13 +151,18 @@ def _has_joined(downtime: Downtime) -> Seen | None:
     if says.node_name != downtime.node or says.machine_id != downtime.record.found.machine_id:
         return None
 
+    wanted = joining_control_plane.wanted(downtime.record)
+
     def ready(now: dict[str, Object]) -> bool | None:
         found = next(iter(now.values()), None)
-        same = found is not None and node.boot_id(found) == says.boot_id and _is_ours(downtime, found)
-        return True if found is not None and same and node.ready(found) else None
+        if found is None or node.boot_id(found) != says.boot_id or not _is_ours(downtime, found):
+            return None
+        return True if node.ready(found) and (not wanted or joining_control_plane.is_marked(found)) else None
 
     fields = f"metadata.name={downtime.node}"
-    return _joined(downtime) if until(downtime.api, nodes.NODES, ready, _REGISTERED_SECONDS, fields=fields) else None
+    if not until(downtime.api, nodes.NODES, ready, _REGISTERED_SECONDS, fields=fields):
+        return None
+    return _joined(downtime) if not wanted or joining_control_plane.has_vote(downtime, says.addresses) else None
 
 
 def _is_ours(downtime: Downtime, found: Object) -> bool:
@@ -164,8 +176,11 @@ def _join(downtime: Downtime) -> None:
         _require_fits(seen)
         if not found.clean:
             # A join that was cut in the middle: its own residue, on a machine that was just proven again.
-            _reset(downtime, ssh)
+            _reset(downtime, ssh, found)
+        joining_control_plane.clear_member(downtime, found)
         _delete_node(downtime)
+        if joining_control_plane.wanted(downtime.record):
+            joining_control_plane.require_all_healthy(downtime, found)
         try:
             _join_with_token(downtime, ssh, found)
         except BaseException:
@@ -183,7 +198,10 @@ def _join_with_token(downtime: Downtime, ssh: Ssh, found: Membership) -> None:
         command = _token(downtime)
     try:
         join_token_store.require_known(downtime.api, downtime.node)
-        text = render(command, Registration(downtime.node), api_version(found.kubeadm_version))
+        if joining_control_plane.wanted(downtime.record):
+            command = joining_control_plane.with_certificates(downtime, command)
+        how = joining_control_plane.registration(downtime, found)
+        text = render(command, how, api_version(found.kubeadm_version))
         downtime.write(lambda old: change_is(old, "joined", found.machine_id, "intended"))
         downtime.say("join", "kubeadm join")
         seconds = downtime.settings.hosts.join_timeout
@@ -192,10 +210,14 @@ def _join_with_token(downtime: Downtime, ssh: Ssh, found: Membership) -> None:
     finally:
         # By its id, not by its description: whoever has taken over may have made another one by now.
         join_token_store.delete(downtime.api, command.token_id)
+    joining_control_plane.forget_certificates(downtime)
 
 
 def _token(downtime: Downtime) -> JoinCommand:
-    with join_observation.control_plane_session(downtime.api, downtime.settings) as (name, control_plane):
+    with join_observation.control_plane_session(downtime.api, downtime.settings, downtime.node) as (
+        name,
+        control_plane,
+    ):
         downtime.say("join", f"making a token on {name}")
         return join_token_store.create(control_plane, reach.MASKER, downtime.node, downtime.record.id)
 
@@ -226,11 +248,12 @@ JOIN = Step("join", _has_joined, _joined, _join)
 
 
 def forget_tokens(downtime: Downtime) -> None:
-    """Delete every join token that was made for this node, and see them gone.
+    """Delete every join token that was made for this node, and uploaded certificates, and see them gone.
 
     Raises:
         Failed: one is still there.
     """
+    joining_control_plane.forget_certificates(downtime)
     downtime.lock.check()
     join_token_store.delete_all(downtime.api, downtime.node)
     if any(change.what == "token" and change.state != "undone" for change in downtime.record.changes):
@@ -244,7 +267,7 @@ def _token_is_gone(old: Record) -> Record:
 
 def _token_seen_gone(downtime: Downtime) -> Seen:
     forget_tokens(downtime)
-    return Seen("no join token for this node exists")
+    return Seen("no join token for this node exists, and none of the certificates that it uploaded")
 
 
 DELETE_TOKEN = Step("delete-token", _nothing_seen, _token_seen_gone)
@@ -292,7 +315,8 @@ def _require_right(downtime: Downtime, ssh: Ssh) -> Joining:
     found = membership.look(ssh)
     seen = join_observation.around(downtime.api, downtime.node, former, str(ssh.host), found)
     confirmed = options_of(downtime).confirmed
-    _raise_first(rejoin_machine.objections(downtime.node, seen, confirmed))
+    master = joining_control_plane.concerns(downtime.record)
+    _raise_first(rejoin_machine.objections(downtime.node, seen, confirmed, master=master))
     return seen
 
 

@@ -6,7 +6,7 @@ deleted only after its machine was reset, or with proof that it is off that is t
 
 from __future__ import annotations
 
-from cluster import eviction, host_reset, node, nodes, proven_off, reach
+from cluster import etcd_removal, eviction, host_reset, node, nodes, proven_off, reach
 from cluster import pods as pod_
 from cluster import record as records_of
 from cluster.api import Object
@@ -64,12 +64,16 @@ def _saved(downtime: Downtime) -> Seen | None:
     if kept is None:
         return None
     names = f"{len(kept.labels)} labels, {len(kept.annotations)} annotations, {len(kept.taints)} taints"
+    names += f", member {downtime.record.member.id} of etcd" if downtime.record.member is not None else ""
     return Seen(f"kept for a rejoin: {names}, machine id {downtime.record.found.machine_id or 'not known'}")
 
 
 def _save(downtime: Downtime) -> None:
     found = downtime.find_node()
-    downtime.write(lambda old: _with_kept(old, found))
+    # Before anything is done: afterwards a member of the same name could be another one.
+    master = found is not None and node.kind(found) == "control-plane"
+    member = etcd_removal.look(downtime)[1] if master else None
+    downtime.write(lambda old: etcd_removal.noted(_with_kept(old, found), member))
 
 
 def _with_kept(old: Record, now: Object | None) -> Record:
@@ -296,4 +300,4 @@ def _came_back(downtime: Downtime, why: str) -> Failed:
 
 
 SEE_AWAY = Step("see-away", _never_seen_away, _see_away, _send_away)
-STEPS = (SAVE, RESET_HOST, DELETE_NODE, SEE_AWAY)
+STEPS = (SAVE, RESET_HOST, etcd_removal.REMOVE_MEMBER, DELETE_NODE, SEE_AWAY)

@@ -6,10 +6,12 @@ what was found and changed, and everything is judged anew. Once the Node is dele
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
+from cluster import control_plane, refused_plans, remove_blockers, remove_words, verdict
 from cluster import node as node_
-from cluster import refused_plans, remove_blockers, remove_words, verdict
 from cluster.config import Settings
 from cluster.node import Object
 from cluster.observation import Observation
@@ -26,17 +28,25 @@ STEPS = (
     "see-gone",
     "save",
     "reset-host",
+    "remove-member",
     "delete-node",
     "see-away",
     "close",
 )
+ONLY_CONTROL_PLANE = ("remove-member",)
+"""Steps for control-plane nodes alone."""
 TAKES_OVER = ("planned", "unplanned")
 """The procedures whose open downtime a removal may take over."""
 
 
 def step_names(_options: RemoveOptions) -> tuple[str, ...]:
-    """The steps of a removal, in order."""
+    """The steps of a removal, in order; :data:`ONLY_CONTROL_PLANE` among them."""
     return STEPS
+
+
+def steps_for(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The steps of the removal of a node with these labels, in order."""
+    return STEPS if control_plane.labelled(labels) else tuple(one for one in STEPS if one not in ONLY_CONTROL_PLANE)
 
 
 def plan(observation: Observation, options: RemoveOptions, settings: Settings, record: Record | None) -> Plan:
@@ -58,7 +68,9 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("remove", observation, unreadable, current)
-    case = Case(observation, observation.node or _gone(observation), chosen, settings, current, _left(current, own=own))
+    found = observation.node or _gone(observation)
+    left = _left(found["metadata"].get("labels") or {}, current, own=own)
+    case = Case(observation, found, chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
     if current is not None and own and (names := _differ(chosen, options)):
         blockers = (refused_plans.other_options(current, "being removed", names, abort=False), *blockers)
@@ -78,9 +90,9 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     )
 
 
-def _left(record: Record | None, *, own: bool) -> tuple[str, ...]:
+def _left(labels: Mapping[str, str], record: Record | None, *, own: bool) -> tuple[str, ...]:
     if record is None or not own:
-        return STEPS
+        return steps_for(labels)
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

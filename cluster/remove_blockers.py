@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import node as node_
-from cluster import planned_blockers, system_nodes
+from cluster import planned_blockers, removal_quorum, system_nodes
 from cluster import pods as pod_
+from cluster.options import RemoveOptions
 from cluster.plan import Finding
 from cluster.planned_case import Case
 from cluster.record import DELETED, RESET
@@ -33,6 +34,8 @@ def of(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
     if before_reset(case):
         seen = case.observation
         found += system_nodes.objections(seen.nodes, case.name, seen.down, gone_for_good=True)
+        if not any(one.code == "only-control-plane-node" for one in found) and isinstance(case.options, RemoveOptions):
+            found += removal_quorum.objections(seen, case.options.accept_lost_tolerance)
         found += [*_recreated(case), *_tolerating(case), *_machine(case)]
     return tuple(found)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cluster import node as node_
-from cluster import planned_steps, planned_warnings
+from cluster import planned_steps, planned_warnings, removal_quorum
+from cluster.options import RemoveOptions
 from cluster.plan import Finding, PlannedStep
 from cluster.planned_case import Case, listed
 from cluster.remove_blockers import before_reset
@@ -21,6 +22,7 @@ def step(case: Case, name: str) -> PlannedStep:
         "see-gone": _see_gone,
         "save": _save,
         "reset-host": _reset_host,
+        "remove-member": _remove_member,
         "delete-node": _delete_node,
         "see-away": _see_away,
     }
@@ -41,6 +43,8 @@ def warnings(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
         found = [_taken_over(case), *found]
     if before_reset(case):
         found += [*_lost(case), *_tolerating(case), *_unproven(case)]
+        if isinstance(case.options, RemoveOptions):
+            found += removal_quorum.warnings(case.observation, case.options.accept_lost_tolerance)
     return tuple(found)
 
 
@@ -64,6 +68,14 @@ def _reset_host(case: Case) -> _Words:
         f"Reset the machine over SSH, after it has proven to be {case.name}: kubeadm reset, what that leaves behind, "
         "and its kubelet disabled; if it does not answer, go on only with proof that it is off",
         (f"reset the machine of {case.name}", "disable its kubelet"),
+    )
+
+
+def _remove_member(case: Case) -> _Words:
+    return (
+        f"See the member of etcd on {case.name} gone, which the reset removes; else remove it through another "
+        "control-plane host",
+        (f"remove the member of {case.name} from etcd",),
     )
 
 

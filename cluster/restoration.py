@@ -21,6 +21,7 @@ DEFAULT_ROLES: Mapping[str, Mapping[str, str]] = {
     "system": {f"{belongings.RUNAI_ROLE}system": "true"},
     "gpu-worker": {f"{belongings.RUNAI_ROLE}gpu-worker": "true"},
     "cpu-worker": {f"{belongings.RUNAI_ROLE}cpu-worker": "true"},
+    "control-plane": {},  # kubeadm sets its labels
 }
 """Labels by the name of a role, where the configuration gives none."""
 
@@ -68,7 +69,9 @@ def to_keep(labels: Mapping[str, str], annotations: Mapping[str, str], found: It
     )
 
 
-def to_restore(kept: Kept | None, role: str, roles: Mapping[str, Mapping[str, str]], node: Object) -> Restored:
+def to_restore(
+    kept: Kept | None, role: str, roles: Mapping[str, Mapping[str, str]], node: Object, marks: Kept | None = None
+) -> Restored:
     """What is still to be set on this Node.
 
     Args:
@@ -77,6 +80,7 @@ def to_restore(kept: Kept | None, role: str, roles: Mapping[str, Mapping[str, st
             that it had, and nothing else.
         roles: labels by the name of a role, from the configuration (:data:`DEFAULT_ROLES` where it has none).
         node: the Node as it is now.
+        marks: what kubeadm gives a control-plane node, which is none of the administrator's and must be there as well.
 
     Raises:
         Misused: ``unknown-role``; ``no-role``: a new machine, and no role; ``role-on-control-plane``.
@@ -85,16 +89,14 @@ def to_restore(kept: Kept | None, role: str, roles: Mapping[str, Mapping[str, st
     old = to_keep(kept.labels, kept.annotations, kept.taints) if kept is not None else None
     labels = _labels(old, role, roles, node_.name(node))
     _require_no_system_role_on_control_plane(role, labels, node)
+    labels = {**labels, **(marks.labels if marks is not None else {})}
+    wanted = (*(old.taints if old is not None else ()), *(marks.taints if marks is not None else ()))
     annotations = dict(old.annotations) if old is not None else {}
     now_labels, now_annotations = _of(node, "labels"), _of(node, "annotations")
     return Restored(
         labels={key: value for key, value in labels.items() if key not in now_labels},
         annotations={key: value for key, value in annotations.items() if key not in now_annotations},
-        taints=tuple(
-            one
-            for one in (old.taints if old is not None else ())
-            if not any(taints.same(one, other) for other in node_.taints(node))
-        ),
+        taints=tuple(one for one in wanted if not any(taints.same(one, other) for other in node_.taints(node))),
         left=(
             *(f"label {key}" for key, value in labels.items() if _differs(key, value, now_labels)),
             *(f"annotation {key}" for key, value in annotations.items() if now_annotations.get(key, value) != value),

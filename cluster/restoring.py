@@ -5,7 +5,7 @@ Both only while it is cordoned: a node without its labels and taints is no place
 
 from __future__ import annotations
 
-from cluster import node, ownership, restoration, taints
+from cluster import control_plane, node, ownership, restoration, taints
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
@@ -40,7 +40,9 @@ UNTAINT_JOINING = Step("untaint-joining", _joining_taint_is_gone, _joining_taint
 
 
 def _missing(downtime: Downtime, found: Object) -> Restored:
-    return restoration.to_restore(downtime.record.kept, options_of(downtime).role, {}, found)
+    role, was = options_of(downtime).role, downtime.record.found
+    marks = control_plane.marks(role, was.labels, was.taints)
+    return restoration.to_restore(downtime.record.kept, role, {}, found, marks)
 
 
 def _all_there(downtime: Downtime) -> Seen | None:

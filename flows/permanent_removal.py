@@ -35,6 +35,7 @@ def permanent_removal(
     override_pdb: str = "",
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
+    accept_lost_tolerance: str = "",
 ) -> Report:
     """Take a node out of the cluster for good. It comes back only by a rejoin.
 
@@ -53,6 +54,7 @@ def permanent_removal(
         override_pdb: Why PodDisruptionBudgets may be violated. Empty means they may not.
         override_recovery_gate: Why the node may go without a good recovery check. Empty means it may not.
         adopt_taint: Make a drain taint that was set by hand ours, so that backing out removes it.
+        accept_lost_tolerance: Name of the control-plane node, typed, if etcd may lose its last spare member with it.
     """
     options = RemoveOptions(
         reason=reason,
@@ -63,6 +65,7 @@ def permanent_removal(
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
+        accept_lost_tolerance=accept_lost_tolerance,
     )
     return begin(node, options, either_way, dry_run=dry_run, requested_by=requested_by)
 
@@ -83,6 +86,8 @@ def through(downtime: Downtime) -> Report:
     removal.save(downtime)  # what a rejoin needs
     approval.of_power_off(downtime)  # once more: a person's word holds for minutes
     removal.reset_host(downtime)
+    approval.of_power_off(downtime)
+    removal.remove_member(downtime)  # of etcd, of a control-plane node
     approval.of_power_off(downtime)
     removal.delete_node(downtime)
     removal.see_away(downtime)

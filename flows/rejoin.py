@@ -15,7 +15,7 @@ from tasks import downtimes, gpus, joining, scheduling
 def rejoin(
     node: str,
     host: str = "",
-    role: Literal["", "gpu-worker", "cpu-worker", "system"] = "",
+    role: Literal["", "gpu-worker", "cpu-worker", "system", "control-plane"] = "",
     confirm_node: str = "",
     reason: str = "",
     dry_run: bool = False,
@@ -45,6 +45,7 @@ def through(downtime: Downtime) -> Report:
     joining.join(downtime)  # the token lives as long as this
     joining.delete_token(downtime)  # also of a process that died
     joining.see_joined(downtime)
+    joining.see_member(downtime)  # of a control-plane node: its member of etcd has a vote
     scheduling.cordon(downtime)  # before the taint that it joined with comes off
     joining.untaint(downtime)
     joining.restore(downtime)  # labels, annotations, taints

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "make a lab, and wait until it works")
     up.add_argument("--no-hosts", action="store_true", help="a control plane with simulated nodes; needs no root")
-    up.add_argument("--control-planes", type=int, default=1, metavar="N", help="control-plane hosts (only 1 for now)")
+    up.add_argument("--control-planes", type=int, default=1, metavar="N", help="control-plane nodes (default: 1)")
     up.add_argument("--workers", type=int, default=2, metavar="N", help="GPU worker hosts (default: 2)")
     up.add_argument("--systems", type=int, metavar="N", help="Run:ai system nodes (default: 1; 2 with --no-hosts)")
     up.add_argument("--simulated", type=int, metavar="N", help="simulated GPU nodes (default: 0; 3 with --no-hosts)")

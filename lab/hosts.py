@@ -72,17 +72,20 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
 
 
 def _make_cluster(lab: Lab, made: list[Machine]) -> Api:
-    master, *others = made
-    token = kubeadm.new_token()
+    masters = [machine for machine in made if machine.role == "control-plane"]
+    others = made[1:]
+    token, key = kubeadm.new_token(), kubeadm.new_certificate_key()
     with _at_once() as pool:
-        machines.import_images(lab, master)
+        machines.import_images(lab, masters[0])
         imports = [pool.submit(machines.import_images, lab, machine) for machine in others]
-        kubeadm.init(lab, master, [master], token)
+        kubeadm.init(lab, masters, token, key)
         for done in imports:
             done.result()
-    _each(others, lambda machine: kubeadm.join(lab, machine, token))
-    kubeadm.forget_token(lab, master, token)
+    for machine in masters[1:]:  # each becomes a member of etcd, and those come one at a time
+        kubeadm.join(lab, machine, token, key)
+    _each(made[len(masters) :], lambda machine: kubeadm.join(lab, machine, token, key))
     api = Api(lab.kubeconfig)
+    kubeadm.forget_secrets(api)
     _await_nodes(lab, api, made)  # kubeadm is done before the kubelet has made its Node
     for machine in others:
         api.patch(f"/api/v1/nodes/{machine.node}", {"metadata": {"labels": kubeadm.LABELS[machine.role]}})

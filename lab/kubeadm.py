@@ -15,11 +15,12 @@ from typing import Any
 import yaml
 
 from lab import state
+from lab.api import Api
 from lab.archive import ETCD_TAG, REPOSITORY
 from lab.binaries import KUBERNETES_VERSION
 from lab.errors import LabError
 from lab.layout import Lab
-from lab.machines import Machine, copy_out, inside, settings_of
+from lab.machines import ENDPOINT_NAME, Machine, copy_out, endpoint_of, inside, settings_of
 from lab.state import write_atomically
 
 API = "kubeadm.k8s.io/v1beta4"
@@ -34,6 +35,9 @@ LABELS = {
 
 FAST = {"kube-api-qps": "200", "kube-api-burst": "400"}
 """By default the controllers are throttled so much that their start alone takes 4 s (measured)."""
+
+ELECTION = {"leader-elect-lease-duration": "6s", "leader-elect-renew-deadline": "4s", "leader-elect-retry-period": "1s"}
+"""With the defaults it takes 15 s until another one leads; 27 s until a lost node is noticed (measured)."""
 
 DETECTION = {"node-monitor-grace-period": "8s", "node-monitor-period": "1s"}
 KUBELET_DETECTION: Mapping[str, Any] = {
@@ -65,11 +69,19 @@ def new_token() -> str:
     return f"{secrets.token_hex(3)}.{secrets.token_hex(8)}"
 
 
-def init(lab: Lab, master: Machine, masters: Sequence[Machine], token: str) -> None:
+def new_certificate_key() -> str:
+    """What the control plane's certificates are encrypted with, on their way to the other control-plane hosts."""
+    return secrets.token_hex(32)
+
+
+def init(lab: Lab, masters: Sequence[Machine], token: str, certificate_key: str) -> None:
     """Make the cluster on its first machine, and write the lab's kubeconfig. Raises LabError."""
-    alone = {"leader-elect": "false"} if len(masters) == 1 else {}
     slow = state.read(lab)["spec"]["default_detection"]
+    master = masters[0]
+    endpoint = endpoint_of(masters)
+    election = ELECTION if endpoint else {"leader-elect": "false"}
     names = {name for machine in masters for name in (machine.node, machine.host_name, machine.address)}
+    names |= {endpoint, ENDPOINT_NAME} if endpoint else set()
     documents: list[Mapping[str, Any]] = [
         {
             "apiVersion": API,
@@ -77,6 +89,7 @@ def init(lab: Lab, master: Machine, masters: Sequence[Machine], token: str) -> N
             "bootstrapTokens": [{"token": token, "ttl": "15m"}],
             "localAPIEndpoint": {"advertiseAddress": master.address},
             "nodeRegistration": _registration(master),
+            "certificateKey": certificate_key,
             "skipPhases": ["addon/coredns", "addon/kube-proxy"],
         },
         {
@@ -84,20 +97,26 @@ def init(lab: Lab, master: Machine, masters: Sequence[Machine], token: str) -> N
             "kind": "ClusterConfiguration",
             "kubernetesVersion": KUBERNETES_VERSION,
             "imageRepository": REPOSITORY,
+            "controlPlaneEndpoint": f"{ENDPOINT_NAME}:6443" if endpoint else "",
             "networking": {"podSubnet": "10.244.0.0/16"},
             "etcd": {"local": {"imageTag": ETCD_TAG, "extraArgs": _flags({"unsafe-no-fsync": "true"})}},
             "apiServer": {"certSANs": sorted(names)},
-            "controllerManager": {"extraArgs": _flags({**FAST, **alone, **({} if slow else DETECTION)})},
-            "scheduler": {"extraArgs": _flags({**FAST, **alone})},
+            "controllerManager": {"extraArgs": _flags({**FAST, **election, **({} if slow else DETECTION)})},
+            "scheduler": {"extraArgs": _flags({**FAST, **election})},
         },
         {**KUBELET, **({} if slow else KUBELET_DETECTION)},
     ]
-    _kubeadm(lab, master, "init", documents, INIT_SECONDS)
+    upload = ["--upload-certs"] if endpoint else []
+    _kubeadm(lab, master, ["init", *upload], documents, INIT_SECONDS)
     copy_out(lab, master, "/etc/kubernetes/admin.conf", lab.kubeconfig)
+    if endpoint:
+        # Its name is known to the hosts alone.
+        written = lab.kubeconfig.read_text().replace(f"https://{ENDPOINT_NAME}:6443", f"https://{endpoint}:6443")
+        write_atomically(lab.kubeconfig, written)
 
 
-def join(lab: Lab, machine: Machine, token: str) -> None:
-    """Let a machine join the cluster. Raises LabError.
+def join(lab: Lab, machine: Machine, token: str, certificate_key: str) -> None:
+    """Let a machine join the cluster; control-plane hosts one after the other. Raises LabError.
 
     It learns of the cluster from a file: discovery by token waits until the controllers, just started, have signed the
     cluster's public information, which takes 10 s (measured).
@@ -113,18 +132,24 @@ def join(lab: Lab, machine: Machine, token: str) -> None:
         "current-context": "lab",
     }
     write_atomically(settings_of(lab, machine) / "cluster.conf", json.dumps(information))
-    document = {
+    document: dict[str, Any] = {
         "apiVersion": API,
         "kind": "JoinConfiguration",
         "discovery": {"file": {"kubeConfigPath": "/etc/lab/cluster.conf"}, "tlsBootstrapToken": token},
         "nodeRegistration": _registration(machine),
     }
-    _kubeadm(lab, machine, "join", [document], JOIN_SECONDS)
+    if machine.role == "control-plane":
+        where = {"advertiseAddress": machine.address}
+        document["controlPlane"] = {"localAPIEndpoint": where, "certificateKey": certificate_key}
+    _kubeadm(lab, machine, ["join"], [document], JOIN_SECONDS)
 
 
-def forget_token(lab: Lab, master: Machine, token: str) -> None:
-    """Delete the token that the machines joined with: none outlives the lab's making."""
-    inside(lab, master, "kubeadm", "token", "delete", token.split(".", maxsplit=1)[0])
+def forget_secrets(api: Api) -> None:
+    """Delete what the machines joined with: no token and no copy of the certificates outlives the lab's making."""
+    folder = "/api/v1/namespaces/kube-system/secrets"
+    for found in api.items(folder):
+        if found["type"] == "bootstrap.kubernetes.io/token" or found["metadata"]["name"] == "kubeadm-certs":
+            api.delete(f"{folder}/{found['metadata']['name']}")
 
 
 def _flags(flags: Mapping[str, str]) -> list[Mapping[str, str]]:
@@ -139,13 +164,17 @@ def _registration(machine: Machine) -> dict[str, Any]:
     }
 
 
-def _kubeadm(lab: Lab, machine: Machine, verb: str, documents: list[Mapping[str, Any]], timeout: float) -> None:
+def _kubeadm(
+    lab: Lab, machine: Machine, verb: Sequence[str], documents: list[Mapping[str, Any]], timeout: float
+) -> None:
     """The configuration goes through standard input: it holds a token, which no file or command line should show."""
     text = "\n---\n".join(json.dumps(document) for document in documents)
     aloud = 'exec "$@" >&2'  # into the log as it comes, so that a failure shows what it hung on
-    arguments = ["kubeadm", verb, "--config", "/dev/stdin"]
+    arguments = ["kubeadm", *verb, "--config", "/dev/stdin"]
     try:
-        inside(lab, machine, "sh", "-c", aloud, "sh", *arguments, timeout=timeout, stdin=text, what=f"kubeadm {verb}")
+        inside(
+            lab, machine, "sh", "-c", aloud, "sh", *arguments, timeout=timeout, stdin=text, what=f"kubeadm {verb[0]}"
+        )
     except LabError as error:
         raise LabError(f"{error}\n{_why(lab, machine)}") from error
 

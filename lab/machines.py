@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -31,6 +31,9 @@ ROLES: dict[Role, tuple[str, int]] = {
 """Per role: the first part of its nodes' names, and what is added to their number for the last part of the address."""
 
 MOST = 50
+ENDPOINT, ENDPOINT_NAME = 10, "cp"
+"""Several control-plane hosts have one address for their API: its last part, and the name that all hosts know it by."""
+
 BOOT_SECONDS = 60.0
 POWER_SECONDS = 20.0
 
@@ -79,6 +82,14 @@ def plan(spec: Spec, subnet: IPv4Network, host_names: Mapping[str, str]) -> list
     return machines
 
 
+def endpoint_of(machines: Sequence[Machine]) -> str:
+    """The address of the API that survives the loss of a control-plane host; empty: there is only one host."""
+    masters = [machine for machine in machines if machine.role == "control-plane"]
+    if len(masters) < 2:
+        return ""
+    return str(IPv4Network(f"{masters[0].address}/24", strict=False)[ENDPOINT])
+
+
 def of_lab(lab: Lab) -> list[Machine]:
     """The machines that the lab's state names."""
     return [Machine.of(record) for record in state.read(lab).get("machines", [])]
@@ -92,6 +103,9 @@ def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binar
     """Make a machine and switch it on."""
     settings = settings_of(lab, machine)
     _write_settings(lab, machine, settings, archive)
+    endpoint = endpoint_of(machines)
+    if endpoint and machine.role == "control-plane":
+        _write_endpoint(endpoint, machine, machines, settings)
     container = machine.container(lab)
     arguments = [
         *("--name", container, "--hostname", machine.host_name, "--label", f"{network.LABEL}={lab.folder}"),
@@ -114,6 +128,8 @@ def start(lab: Lab, machine: Machine, machines: list[Machine], image: str, binar
     for other in machines:
         for name in {other.node, other.host_name}:
             arguments += ["--add-host", f"{name}:{other.address}"]
+    if endpoint:
+        arguments += ["--add-host", f"{ENDPOINT_NAME}:{endpoint}"]
     for disk, path in machine.disks.items():
         arguments += ["-v", f"{container}-{disk}:{path}"]
     with network.forwarding_kept():
@@ -135,6 +151,13 @@ def _write_settings(lab: Lab, machine: Machine, folder: Path, archive: Path) -> 
         os.link(archive, images)
     except OSError:
         shutil.copyfile(archive, images)
+
+
+def _write_endpoint(endpoint: str, machine: Machine, machines: list[Machine], folder: Path) -> None:
+    """What the host's own service reads: the common address, its own, and those of the hosts that come before it."""
+    masters = [one.address for one in machines if one.role == "control-plane"]
+    before = masters[: masters.index(machine.address)]
+    (folder / "endpoint").write_text("".join(f"{one}\n" for one in (endpoint, machine.address, *before)))
 
 
 def _pod_network(machine: Machine) -> dict[str, Any]:

@@ -17,9 +17,10 @@ SIMULATED_BY_DEFAULT = 3
 class Spec:
     """The size and flavour of a lab.
 
-    ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``systems`` is the number of simulated system
-    nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out Run:ai's own control plane;
-    ``default_detection`` lets failures be noticed as late as Kubernetes does by default, for measurements.
+    ``control_planes``, ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``control_planes`` and
+    ``systems`` are numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out
+    Run:ai's own control plane; ``default_detection`` lets failures be noticed as late as Kubernetes does by default,
+    for measurements.
     """
 
     name: str = "lab"
@@ -34,9 +35,8 @@ class Spec:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
             raise LabError(f"{self.name!r} can't name a lab: use at most 20 of a-z, 0-9 and, inside, '-'")
-        if self.control_planes != 1:
-            raise LabError("only one control-plane node is possible for now (--control-planes 1)")
         for number, least, what in (
+            (self.control_planes, 1, "--control-planes"),
             (self.workers, 0, "--workers"),
             (self.systems, 1, "--systems"),
             (self.simulated, 0, "--simulated"),

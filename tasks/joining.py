@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from cluster import rejoining, restoring
+from cluster import joining_control_plane, rejoining, restoring
 from cluster.downtime import Downtime
 from cluster.step import perform
 from tasks.retrying import ONCE, RETRIES
@@ -36,6 +36,12 @@ def delete_token(downtime: Downtime) -> None:
 def see_joined(downtime: Downtime) -> None:
     """See the node Ready, on this very machine, and its lease renewed."""
     perform(downtime, rejoining.SEE_JOINED)
+
+
+@task(name="see-member", **RETRIES)
+def see_member(downtime: Downtime) -> None:
+    """See that the member of etcd of a control-plane node has a vote and is healthy."""
+    perform(downtime, joining_control_plane.SEE_MEMBER)
 
 
 @task(name="untaint-joining", **RETRIES)

@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from cluster import removal
+from cluster import etcd_removal, removal
 from cluster.downtime import Downtime
 from cluster.step import perform
 from tasks.retrying import ONCE, RETRIES
@@ -18,6 +18,12 @@ def save(downtime: Downtime) -> None:
 def reset_host(downtime: Downtime) -> None:
     """Reset the machine, after proving that it is the node's; or see proof that it is off."""
     perform(downtime, removal.RESET_HOST)
+
+
+@task(name="remove-member", **ONCE)
+def remove_member(downtime: Downtime) -> None:
+    """See the member of etcd of a control-plane node gone; remove it, where the reset could not."""
+    perform(downtime, etcd_removal.REMOVE_MEMBER)
 
 
 @task(name="delete-node", **RETRIES)

@@ -29,6 +29,8 @@ from tests.unit.rejoin_cases import (
     observation,
 )
 
+OF_A_WORKER = tuple(one for one in rejoin.STEPS if one not in rejoin.ONLY_CONTROL_PLANE)
+
 
 def made(seen: Observation | None = None, record: Record | None = None, **options: Any) -> Plan:
     return rejoin.plan(seen if seen is not None else observation(), RejoinOptions(**options), record)
@@ -72,8 +74,8 @@ def test_every_option_of_a_rejoin_can_be_chosen_and_no_other() -> None:
 def test_steps_are_the_planners_in_order_and_each_is_known() -> None:
     plan = made()
     assert plan.feasible
-    assert tuple(one.name for one in plan.steps) == rejoin.STEPS == planners.step_names(RejoinOptions())
-    assert tuple(procedures.table("rejoin")) == rejoin.STEPS
+    assert tuple(one.name for one in plan.steps) == OF_A_WORKER
+    assert tuple(procedures.table("rejoin")) == rejoin.STEPS == planners.step_names(RejoinOptions())
 
 
 def test_what_it_gets_back_is_said_beforehand() -> None:
@@ -138,17 +140,11 @@ def test_a_token_is_never_written_to_a_disk() -> None:
     assert codes(made(observation(joining(membership(run_in_memory=False))))) == ["run-on-disk"]
 
 
-def test_a_control_plane_node_is_not_rejoined_by_this_version() -> None:
-    found = FORMER.found.model_copy(update={"labels": {"node-role.kubernetes.io/control-plane": ""}})
-    was_master = FORMER.model_copy(update={"found": found})
-    assert codes(made(observation(joining(former=was_master)))) == ["control-plane-rejoin"]
-
-
 def test_nothing_blocks_any_more_once_it_has_joined() -> None:
     record = under_way("prove-machine", "clear-machine", "join")
     seen = observation(joining(member(node_name="gpu-2")), node=planning_cases.node())
     assert codes(made(seen, record)) == []
-    assert [one.name for one in made(seen, record).steps] == list(rejoin.STEPS[3:])
+    assert [one.name for one in made(seen, record).steps] == list(OF_A_WORKER[3:])
 
 
 def test_a_join_that_was_cut_in_the_middle_is_not_blocked_by_its_own_node() -> None:

@@ -22,6 +22,7 @@ from tests.unit.pod_objects import pod
 
 OPTIONS = RemoveOptions(interactive="evict", confirmed="gpu-1")
 SILENT = HostFacts(problem=Finding(code="host-unreachable", message="no answer", remedy=""))
+OF_A_WORKER = tuple(one for one in remove.STEPS if one not in remove.ONLY_CONTROL_PLANE)
 DEAD = cases.node(ready=False)
 
 
@@ -45,7 +46,7 @@ def _changed(*what: str) -> tuple[Change, ...]:
 def test_healthy_node_can_be_removed_in_the_order_of_the_runbook() -> None:
     plan = _plan(cases.observation())
     assert plan.feasible
-    assert [one.name for one in plan.steps] == list(remove.STEPS)
+    assert [one.name for one in plan.steps] == list(OF_A_WORKER)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_healthy_node_can_be_removed_in_the_order_of_the_runbook() -> None:
         ({"recovery": cases.BLOCKED}, "recovery-gate"),
         ({"pods": (pod("stays", tolerations=[{"operator": "Exists"}]),)}, "tolerates-drain"),
         ({"found": cases.node(role="runai-system"), "nodes": ()}, "last-system-node"),
-        ({"found": cases.node(role="control-plane")}, "control-plane"),
+        ({"found": cases.node(role="control-plane")}, "only-control-plane-node"),
     ],
 )
 def test_blocked(seen: dict[str, Any], code: str) -> None:
@@ -94,7 +95,7 @@ def test_once_the_reset_was_begun_only_the_rest_is_planned_and_no_way_leads_back
     gone = cases.observation().model_copy(update={"node": None, "host": SILENT})
     plan = _plan(gone, record)
     assert plan.feasible
-    assert [one.name for one in plan.steps] == list(remove.STEPS[6:])
+    assert [one.name for one in plan.steps] == list(OF_A_WORKER[6:])
     with pytest.raises(Blocked) as raised:
         procedures.require_abortable(record)
     assert raised.value.code == "cannot-abort"

@@ -131,7 +131,7 @@ def test_the_two_ways_to_write_a_role_are_the_same() -> None:
     assert to_restore(Kept(labels={key: "true"}), "", DEFAULT_ROLES, _node({key: ""})).left == ()
 
 
-@pytest.mark.parametrize("role", sorted(DEFAULT_ROLES))
+@pytest.mark.parametrize("role", sorted({*DEFAULT_ROLES} - {"control-plane"}))
 def test_a_new_machine_gets_the_role_that_was_asked_for(role: str) -> None:
     changes = to_restore(None, role, DEFAULT_ROLES, _node())
     assert changes.labels == {f"node-role.kubernetes.io/runai-{role}": "true"}
