@@ -21,7 +21,8 @@ LIMITS = {"unit": 60, "control_plane": 180, "hosts": 900}
 # Before Prefect is imported anywhere: no telemetry, and no trace in the home of whoever runs the tests.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-if "PREFECT_HOME" not in os.environ:
+if "PREFECT_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes that run tests beside each other have one each: Prefect's database takes one writer at a time.
     os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="downtime-prefect-")
     atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 
@@ -37,12 +38,16 @@ settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test the time limit of its folder."""
+    """Give every test the time limit of its folder, and keep together what shares a lab when processes share the tests.
+
+    Hosts stay in one process: their labs are large, and a machine of 2 cores runs one at a time well.
+    """
     here = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
         if folder in LIMITS and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMITS[folder]))
+        item.add_marker(pytest.mark.xdist_group("hosts" if folder == "hosts" else item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)
