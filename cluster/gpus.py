@@ -6,7 +6,7 @@ a cordon workloads would land before it is known that all GPUs are there. So: co
 
 from __future__ import annotations
 
-from cluster import node, nodes, ownership
+from cluster import accepted_gpus, node, nodes, ownership
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Failed
@@ -16,9 +16,14 @@ from cluster.watching import until
 
 
 def expected(record: Record) -> dict[str, int]:
-    """The GPUs that must be there: as they were found; of a new machine that joins as a GPU worker, one at least."""
+    """The GPUs that must be there: as they were found, or as many as a person said are enough.
+
+    Of a new machine that joins as a GPU worker: one at least.
+    """
     new = record.procedure == "rejoin" and record.kept is None
-    return {"nvidia.com/gpu": 1} if new and record.options.get("role") == "gpu-worker" else record.found.gpus
+    if new and record.options.get("role") == "gpu-worker":
+        return {"nvidia.com/gpu": 1}
+    return accepted_gpus.expected(record)
 
 
 def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -29,18 +34,23 @@ def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[in
 def _all_there(downtime: Downtime) -> Seen | None:
     recorded = expected(downtime.record)
     if not any(recorded.values()):
-        return Seen("it had no GPUs")
+        return Seen("it had no GPUs, or is to have none")
     found = downtime.see_node()
     if node.drained_by_taint(found) and not ownership.owns(found, downtime.record.id, "taint"):
         return Seen("not verified: a drain taint that somebody else set keeps the device plugin away")
-    return _proof(recorded, found)
+    return _proof(downtime.record, found)
 
 
-def _proof(recorded: dict[str, int], found: Object) -> Seen | None:
-    now = node.gpus(found)
-    if missing(recorded, now):
+def _proof(record: Record, found: Object) -> Seen | None:
+    wanted, now = expected(record), node.gpus(found)
+    if missing(wanted, now):
         return None
-    return Seen("allocatable as recorded: " + ", ".join(f"{count} {name}" for name, count in sorted(recorded.items())))
+    fewer = missing(record.found.gpus, now)
+    if not fewer:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(wanted.items()))
+        return Seen(f"allocatable as recorded: {counts}")
+    named = ", ".join(f"{has} of {had} {name}" for name, (has, had) in fewer.items())
+    return Seen(f"allocatable: {named}, which is enough, as {accepted_gpus.said_by(record)} said")
 
 
 def _see_all(downtime: Downtime) -> Seen:
@@ -49,7 +59,7 @@ def _see_all(downtime: Downtime) -> Seen:
 
     def judge(now: dict[str, Object]) -> Seen | None:
         found = next(iter(now.values()), None)
-        return None if found is None else _proof(recorded, found)
+        return None if found is None else _proof(downtime.record, found)
 
     seen = until(downtime.api, nodes.NODES, judge, seconds, fields=f"metadata.name={downtime.node}")
     if seen is not None:
@@ -60,7 +70,8 @@ def _see_all(downtime: Downtime) -> Seen:
         "gpus-missing",
         f"{downtime.node} is up, but after {seconds / 60:.0f} minutes only {named} can be allocated. It stays cordoned",
         "Look at the device plugin's pod and at 'nvidia-smi' on the machine; "
-        f"then 'downtime resume {downtime.node}' looks again.",
+        f"then 'downtime resume {downtime.node}' looks again. Were they removed on purpose: 'downtime resume "
+        f"{downtime.node} --accept-gpus N' takes N for enough.",
     )
 
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cluster import accepted_gpus, nodes, reach, ssh_probe
 from cluster import node as node_
-from cluster import nodes, reach, ssh_probe
 from cluster import pods as pod_
 from cluster.api import Api, Object
 from cluster.config import Settings
@@ -91,7 +91,7 @@ def found_of(api: Api, node: Object, found: Found, newest: Record | None) -> Fou
     counts = dict(found.gpus)
     sources = [node_.gpus({"status": {"allocatable": node.get("status", {}).get("capacity") or {}}})]
     if newest is not None and newest.node_uid == node["metadata"]["uid"]:
-        sources.append(newest.found.gpus)
+        sources.append(accepted_gpus.expected(newest))
     sources.append(_by_label(node))
     for source in sources:
         for name, count in source.items():

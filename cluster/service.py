@@ -7,6 +7,8 @@ controller that was scaled down meanwhile, is no difference.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster import pods as pod_
@@ -88,14 +90,18 @@ def degraded(health: ServiceHealth) -> list[str]:
     return [*_operator(health), *(f"{one} pods ready" for one in health.not_ready)]
 
 
-def worse(before: ServiceHealth, after: ServiceHealth) -> list[str]:
-    """What is wrong with the service that was not wrong before; empty: it is no worse."""
+def worse(before: ServiceHealth, after: ServiceHealth, apart: Collection[str] = ()) -> list[str]:
+    """What is wrong with the service that was not wrong before; empty: it is no worse.
+
+    Args:
+        apart: controllers that are not judged, as what they lack has other reasons.
+    """
     found = _operator(after) if before.available or not _operator(before) else []
     for title, old in sorted(before.controllers.items()):
         new = after.controllers.get(title)
         if new is None:
             found.append(f"{title} is gone")
-        elif new.missing > old.missing:
+        elif title not in apart and new.missing > old.missing:
             found.append(f"{_numbers(title, new)} pods ready, before {old.ready} of {old.wanted}")
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster import probing, service
+from cluster import daemons_elsewhere, probing, service
 from cluster.downtime import Downtime
 from cluster.errors import Failed
 from cluster.service import ServiceHealth
@@ -13,8 +13,15 @@ _SECONDS = 300.0
 
 
 def _as_before(downtime: Downtime) -> Seen | None:
-    found = service.worse(_before(downtime), service.gather(downtime.api))
-    return None if found else Seen("the Run:ai service is no worse than before")
+    found, elsewhere = _look(downtime)
+    return None if found else Seen("; but ".join(["the Run:ai service is no worse than before", *elsewhere]))
+
+
+def _look(downtime: Downtime) -> tuple[list[str], list[str]]:
+    """What is worse than before, and what is worse only because of other nodes."""
+    before, after = _before(downtime), service.gather(downtime.api)
+    elsewhere = daemons_elsewhere.of(downtime.api, downtime.node, before, after)
+    return service.worse(before, after, elsewhere), sorted(elsewhere.values())
 
 
 def _before(downtime: Downtime) -> ServiceHealth:
@@ -25,7 +32,7 @@ def _see_as_before(downtime: Downtime) -> Seen:
     seen = probing.probe(lambda: _as_before(downtime), _SECONDS, first=1.0)
     if seen is not None:
         return seen
-    found = service.worse(_before(downtime), service.gather(downtime.api))
+    found, _ = _look(downtime)
     raise Failed(
         "service-worse",
         f"{downtime.node} is back in service, but the Run:ai service is worse than before: {'; '.join(found)}",

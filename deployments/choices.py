@@ -81,6 +81,13 @@ ConfigOption = Annotated[
     typer.Option("--config", metavar="PATH", help="Configuration; else DOWNTIME_CONFIG, else the usual places."),
 ]
 OutputOption = Annotated[Output, typer.Option("--output", help="text for people, json for programs.")]
+AcceptGpusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[RESOURCE=]N",
+        help="So many GPUs are enough, fewer than were recorded: the others were removed on purpose.",
+    ),
+]
 LocalOption = Annotated[bool, typer.Option("--local", help="Without Prefect: the same steps, by a plain loop.")]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why: kept in record, Events and report.")]
 InteractiveOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def resume(
     node: choices.NodeArgument,
+    accept_gpus: choices.AcceptGpusOption = None,
     local: choices.LocalOption = False,
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
@@ -28,7 +30,7 @@ def resume(
     If it waits for the work on the machine, resuming says that the work is done; at a terminal you are asked.
     """
     with orderly(), ending(output) as end:
-        _go_on(node, config, output, end, local=local, abort=False)
+        _go_on(node, config, output, end, local=local, abort=False, accept_gpus=accept_gpus or ())
 
 
 def abort(
@@ -60,7 +62,16 @@ def require_downtime(session: Session, node: str) -> Record:
     return record
 
 
-def _go_on(node: str, config: Path | None, output: Output, end: Ending, *, local: bool, abort: bool) -> None:
+def _go_on(
+    node: str,
+    config: Path | None,
+    output: Output,
+    end: Ending,
+    *,
+    local: bool,
+    abort: bool,
+    accept_gpus: Sequence[str] = (),
+) -> None:
     from cluster.names import node_name
     from deployments import asking, by_prefect, locally
     from deployments.sessions import open_right_session
@@ -73,6 +84,8 @@ def _go_on(node: str, config: Path | None, output: Output, end: Ending, *, local
     if not record.open:
         _say_closed(record, output)
         return
+    if accept_gpus:
+        _accept(session, node, accept_gpus)
     way = locally if local else by_prefect
     end.begun = True
     report = way.go_on(session, node, teller(output, node), asking.asker(output), abort=abort)
@@ -82,6 +95,13 @@ def _go_on(node: str, config: Path | None, output: Output, end: Ending, *, local
     from deployments.commands_run import show_report
 
     show_report(report)
+
+
+def _accept(session: Session, node: str, given: Sequence[str]) -> None:
+    from cluster import accepted_gpus, downtime
+
+    with downtime.go_on(session.api, session.settings, node) as downtime_of_node:
+        accepted_gpus.accept(downtime_of_node, given, downtime.who())
 
 
 def _say_closed(record: Record, output: Output) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from lab.api import Api
 from lab.layout import Lab
 from lab.power import power
 from lab.simulated.control import request
-from tests.control_plane import driving
+from tests.control_plane import driving, recovering
+from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.protocol_settings import SECOND, settings_of
@@ -157,6 +159,27 @@ def test_node_that_lacks_a_gpu_stays_cordoned_until_it_is_there(
     fault(lab, node, "gpu-lost", present=False)
     driving.resume(settings, node)
     is_back(lab, lab_api, node)
+
+
+def test_node_whose_gpu_was_removed_on_purpose_comes_back_once_a_person_accepts_fewer(
+    lab: Lab, lab_api: Api, settings: Settings, node: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Failed) as error:
+        driving.run(settings, node, UNATTENDED, failing(lab, node, "gpu-lost", "see-off"))
+    assert "--accept-gpus N" in error.value.remedy
+    refused = command(lab, tmp_path, "resume", node, "--local", "--accept-gpus", "8")
+    assert refused.code == 2
+    assert "fewer than were recorded: 8 nvidia.com/gpu" in refused.err
+    assert cordoned(lab_api, node)
+    accepted = command(lab, tmp_path, "resume", node, "--local", "--accept-gpus", "7", "--output", "json")
+    assert accepted.code == 0, accepted.err
+    is_back(lab, lab_api, node)
+    record = recovering.record_of(settings, node)
+    assert "7 of 8 nvidia.com/gpu, which is enough, as" in record.steps["see-gpus"].proof
+    assert [(one.subject, one.items) for one in record.approvals] == [("gpus", ("nvidia.com/gpu=7",))]
+    events = lab_api.items("/api/v1/namespaces/default/events")
+    said = [one["message"] for one in events if one["reason"] == "FewerGPUsAccepted"]
+    assert any("nvidia.com/gpu=7" in one and "8 nvidia.com/gpu" in one for one in said)
 
 
 @pytest.mark.parametrize("on_before", [True, False])
