@@ -153,6 +153,8 @@ def _release(downtime: Downtime) -> None:
 
 def _prove_again(downtime: Downtime) -> None:
     found = proven_off.take(downtime)
+    if not found and downtime.ask is not None:
+        found = _require(downtime)
     if not found:
         downtime.write(_without_proof)
         raise Waiting(
