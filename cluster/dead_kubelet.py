@@ -2,7 +2,8 @@
 
 What is done with it is chosen at the start, or decided later: it is left alone, its kubelet is restarted, or it is shut
 down. The last two only after it has proven to be the node: by the boot that the node reported, or, when it was
-restarted since and its kubelet never reported, by its machine id.
+restarted since and its kubelet never reported, by its machine id. A person who can be asked is asked once its workloads
+start elsewhere, so that those need not wait for anybody.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from cluster.downtime import Downtime
 from cluster.errors import Blocked, Misused
 from cluster.options import DeadKubelet, UnplannedOptions
 from cluster.power import wait_for_status
+from cluster.question import Question
 from cluster.record import Approval, Record, approved, change_is, noted
 from cluster.signs_of_life import back, returned
 from cluster.ssh import Ssh
 from cluster.ssh_probe import State
 from cluster.step import Made, Seen, Step
+from cluster.waiting import nobody_to_ask
 
 _RESTART_TIMEOUT = 60.0
 _OFF_TIMEOUT = 30.0
@@ -29,8 +32,33 @@ _RESTART = ("systemctl", "restart", "kubelet")
 def choice(record: Record, options: UnplannedOptions) -> DeadKubelet:
     """What is to be done with a machine that answers: the newest decision of a person, else as chosen. Pure."""
     answers: dict[str, DeadKubelet] = {"leave": "leave", "restart": "restart", "shut-down": "shut-down"}
-    given = [one.answer for one in record.approvals if one.subject == "dead-kubelet"]
+    given = _decisions(record)
     return answers.get(given[-1], options.dead_kubelet) if given else options.dead_kubelet
+
+
+def _decisions(record: Record) -> list[str]:
+    return [one.answer for one in record.approvals if one.subject == "dead-kubelet"]
+
+
+def question(downtime: Downtime) -> Question | None:
+    """What a person is asked about a machine that answers; None: it was chosen or decided, or nobody can be asked."""
+    if downtime.ask is None or chosen(downtime) != "ask":
+        return None
+    return Question("dead-kubelet", downtime.node, consent.digest_of([downtime.record.id]), patience_seconds=24 * 3600)
+
+
+def ask(downtime: Downtime) -> None:
+    """Ask a person what is to be done with the machine, if that is not known, and write the answer down.
+
+    Raises:
+        Waiting: they decide another time.
+    """
+    asked = question(downtime)
+    if asked is not None and downtime.ask is not None:
+        answer_given = downtime.ask(asked)
+        if answer_given.given not in ("leave", "restart", "shut-down"):
+            raise nobody_to_ask(asked)
+        answer(downtime, answer_given.given, answer_given.who)
 
 
 def answer(downtime: Downtime, given: DeadKubelet, who: str) -> None:
@@ -57,7 +85,7 @@ def answer(downtime: Downtime, given: DeadKubelet, who: str) -> None:
 
 
 def chosen(downtime: Downtime) -> DeadKubelet:
-    """The same, of a downtime; without a choice it is left alone."""
+    """The same, of a downtime: ``ask`` until somebody decides, and until then it is left alone."""
     options = downtime.options
     return choice(downtime.record, options) if isinstance(options, UnplannedOptions) else "leave"
 
@@ -71,14 +99,18 @@ def ended(downtime: Downtime, boot: str) -> None:
 def _off_or_silent(downtime: Downtime, state: State) -> Seen | None:
     status = reach.power(downtime).status(reach.host(downtime)).state
     if state == "answers":
-        return None if chosen(downtime) != "leave" else Seen(f"SSH answers: the machine is not off; {_OFFER}")
+        what = chosen(downtime)
+        return Seen(f"SSH answers: the machine is not off; {_OFFERS[what]}") if what in _OFFERS else None
     if status == "off":
         ended(downtime, node_.boot_id(downtime.see_node()))
         return Seen("the power controller says that it is off", _shutdown(downtime))
     return Seen(f"SSH does not answer ({state}); the power controller says {status}", _shutdown(downtime))
 
 
-_OFFER = "it is left alone, as chosen ('downtime decide' with --dead-kubelet restart or shut-down changes that)"
+_OFFERS = {
+    "leave": "it is left alone, as chosen ('downtime decide' with --dead-kubelet restart or shut-down changes that)",
+    "ask": "it is left alone until somebody decides ('downtime decide' with --dead-kubelet restart or shut-down)",
+}
 
 
 def _shutdown(downtime: Downtime) -> Made | None:

@@ -30,15 +30,16 @@ from cluster import (
     service,
     unplanned,
 )
+from cluster import record as records_of
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked, Misused, Waiting
 from cluster.gate import Verdict
 from cluster.lock import Lock
-from cluster.options import Options, Procedure, parse
+from cluster.options import Options, Procedure, parse, same_choices
 from cluster.plan import Finding
 from cluster.question import Answer, Question
-from cluster.record import Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
+from cluster.record import Approval, Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
 
 Say = Callable[[str, str], None]
@@ -118,6 +119,7 @@ class Start:
     gate: Verdict | None
     who: str
     flow_run: str = ""
+    approvals: tuple[Approval, ...] = ()
 
 
 @contextmanager
@@ -267,7 +269,9 @@ def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lo
     new = Records(api).update(
         start.node,
         lock.epoch,
-        lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
+        lambda old: records_of.with_answers(
+            crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run), start.approvals
+        ),
     )
     _announce(api, new)
     return new
@@ -329,7 +333,7 @@ def _require_same(present: Record, start: Start) -> None:
             f"{start.node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
             f"'downtime resume {start.node}' goes on with it; 'downtime abort {start.node}' backs out.",
         )
-    if parse(present.procedure, present.options) != start.options:
+    if not same_choices(parse(present.procedure, present.options), start.options):
         raise Blocked(
             "other-options",
             f"{start.node} is in {present.procedure} downtime already, opened with other options",
@@ -356,7 +360,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
     before = former.found if former is not None else _found(found or {}, api)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
-    return noted(
+    opened = noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
             epoch=lock.epoch,
@@ -376,6 +380,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
         ),
         f"opened by {start.who}",
     )
+    return records_of.with_answers(opened, start.approvals)
 
 
 def _found(found: Object, api: Api) -> Found:

@@ -11,7 +11,7 @@ from cluster.errors import Blocked
 Procedure = Literal["planned", "unplanned", "remove", "rejoin"]
 Interactive = Literal["ask", "evict", "refuse"]
 Role = Literal["", "gpu-worker", "cpu-worker", "system"]
-DeadKubelet = Literal["leave", "restart", "shut-down"]
+DeadKubelet = Literal["ask", "leave", "restart", "shut-down"]
 
 
 class _Chosen(BaseModel):
@@ -59,7 +59,8 @@ class UnplannedOptions(_Chosen):
         default=120, ge=0, le=3600, description="How long since the last sign of life it may come back by itself."
     )
     dead_kubelet: DeadKubelet = Field(
-        default="leave", description="If SSH answers but the kubelet is dead: leave it, restart it, or shut down."
+        default="ask",
+        description="If SSH answers but the kubelet is dead: ask a person, leave it, restart it, or shut down.",
     )
     resets: int = Field(
         default=0, ge=0, le=5, description="How many power resets may be tried before a person is asked."
@@ -143,6 +144,11 @@ _MODELS: dict[Procedure, type[PlannedOptions | UnplannedOptions | RemoveOptions 
 def model_of(procedure: Procedure) -> type[PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions]:
     """The model of a procedure's choices."""
     return _MODELS[procedure]
+
+
+def same_choices(one: Options, other: Options) -> bool:
+    """Whether two downtimes were begun with the same choices. That a name was typed is a condition, not a choice."""
+    return type(one) is type(other) and one.model_dump(exclude={"confirmed"}) == other.model_dump(exclude={"confirmed"})
 
 
 def parse(procedure: Procedure, document: dict[str, Any]) -> Options:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from cluster import dead_kubelet, events, eviction, held, names, outage, ownership, proven_off, reach
 from cluster import node as node_
@@ -22,6 +23,7 @@ from cluster.record import Record
 from cluster.signs_of_life import back, sees_renewals, unless_back
 from cluster.ssh_probe import answers
 from cluster.step import Made, Seen, Step
+from cluster.waiting import nobody_to_ask
 from cluster.watching import until
 
 TAINT = f"{names.OUT_OF_SERVICE_KEY}={names.OUT_OF_SERVICE_VALUE}:NoExecute"
@@ -31,6 +33,8 @@ _LIVING_SECONDS = 300.0
 
 
 def _nothing_to_prove(downtime: Downtime) -> Seen | None:
+    if dead_kubelet.question(downtime) is not None and outage.ssh_state(downtime) == "answers":
+        return None  # not off: there is somebody who can be asked what to do with it
     holds = held.by(downtime)
     if not holds:
         return Seen("no pod and no volume is stuck on the node: no proof is needed", None)
@@ -45,6 +49,9 @@ def _proven(downtime: Downtime, proof: str, holds: held.Held) -> Seen:
 
 def _get_proof(downtime: Downtime) -> None:
     if outage.ssh_state(downtime) == "answers":
+        if dead_kubelet.question(downtime) is not None:
+            downtime.write(_without_proof)
+        dead_kubelet.ask(downtime)
         dead_kubelet.act(downtime)
     # A kubelet that lives although its node is not Ready ends its pods by itself.
     if sees_renewals(downtime):
@@ -64,13 +71,19 @@ def _require(downtime: Downtime) -> str:
         Waiting: there is none (yet).
         Blocked: what is said contradicts what is seen.
     """
+    name, runs = downtime.node, outage.ssh_state(downtime) == "answers"
     try:
+        found = proven_off.take(downtime)
+        if found:
+            return found
+        downtime.write(_without_proof)
+        if runs:  # nobody is asked whether it is off
+            raise nobody_to_ask(proven_off.question(downtime))
         return proven_off.require(downtime)
     except (Waiting, Blocked) as error:
         if error.code not in ("still-on", "waiting-for-power-off"):
             raise
         downtime.write(_without_proof)
-        name, runs = downtime.node, outage.ssh_state(downtime) == "answers"
         offer = (
             f"'downtime decide {name} --dead-kubelet restart' (or shut-down) deals with the machine, which runs. "
             if runs
@@ -92,6 +105,21 @@ def _seen_proven(downtime: Downtime) -> Seen:
     if not holds:
         return Seen("no pod and no volume is stuck on the node any more", None)
     return _proven(downtime, _require(downtime), holds)
+
+
+def ask_beforehand(downtime: Downtime) -> None:
+    """See proof once more before the taint is set, while a person can still be asked: a task cannot suspend a run.
+
+    Right after ``prove-off`` it holds. A run that goes on later may find that a person's word has expired.
+    """
+    step = "out-of-service"
+    if step not in downtime.steps or downtime.record.done(step) or downtime.ask is None or _ours(downtime):
+        return
+    told = proven_off.words_of(downtime.record, datetime.now(UTC)) is not None
+    if told or reach.power(downtime).status(reach.host(downtime)).state == "off":
+        return
+    if held.by(downtime) and back(downtime) is None:
+        _require(downtime)
 
 
 PROVE_OFF = unless_back(Step("prove-off", _nothing_to_prove, _seen_proven, _get_proof))
@@ -125,6 +153,8 @@ def _release(downtime: Downtime) -> None:
 
 def _prove_again(downtime: Downtime) -> None:
     found = proven_off.take(downtime)
+    if not found and downtime.ask is not None:
+        found = _require(downtime)
     if not found:
         downtime.write(_without_proof)
         raise Waiting(

@@ -57,6 +57,15 @@ class Workload(_Model):
         return f"{self.namespace}/{self.controller or f'Pod/{self.name}'}"
 
 
+class Loss(_Model):
+    """What goes with a node that is removed for good, and does not come back by itself."""
+
+    what: Literal["volume", "pod", "workload"]
+    name: str = Field(description="A volume's own name; namespace/name of a pod or workload.")
+    owner: str = Field(default="", description="The researcher, as far as known.")
+    why: str = Field(description="Why it is lost, for a person.")
+
+
 class Whereabouts(_Model):
     """Where a workload of a drained node went: reported, never a condition."""
 
@@ -81,5 +90,6 @@ class Plan(_Model):
     blockers: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    losses: tuple[Loss, ...] = Field(default=(), description="Of a removal: what is lost with the node.")
     recovery: Verdict | None = None
     continued: bool = Field(default=False, description="The node is in downtime already: these are the steps left.")

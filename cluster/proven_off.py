@@ -18,6 +18,7 @@ from cluster.record import Approval, Record
 from cluster.waiting import nobody_to_ask
 
 OFF = "off"
+_MOST_ASKED = 5
 
 
 def take(downtime: Downtime) -> str:
@@ -59,27 +60,39 @@ def require(downtime: Downtime) -> str:
             f"The power controller says that the machine of {downtime.node} is on: what comes next needs it off",
             f"Switch it off, then 'downtime resume {downtime.node}'.",
         )
+    for _ in range(_MOST_ASKED):
+        found = _ask(downtime)
+        if found:
+            return found
+    raise nobody_to_ask(question(downtime))
+
+
+def question(downtime: Downtime) -> Question:
+    """Whether its machine is off, as a person is asked."""
     # Each question is another one: the answer to an earlier one must not be found again by a run that is resumed.
     asked = sum(one.subject == "power-off" for one in downtime.record.approvals)
     digest = consent.digest_of([downtime.record.id, str(asked)])
-    question = Question("power-off", downtime.node, digest, patience_seconds=24 * 3600)
+    return Question("power-off", downtime.node, digest, patience_seconds=24 * 3600)
+
+
+def _ask(downtime: Downtime) -> str:
+    """Ask a person; the proof that this is now. Empty: the answer is older than it may be, as of a run that waited."""
+    asked = question(downtime)
     if downtime.ask is None:
-        raise nobody_to_ask(question)
-    answer = downtime.ask(question)
+        raise nobody_to_ask(asked)
+    answer = downtime.ask(asked)
     if answer.given != OFF:
-        raise nobody_to_ask(question)
-    confirm(downtime, downtime.node, answer.who)
-    found = take(downtime)
-    if not found:
-        raise nobody_to_ask(question)
-    return found
+        raise nobody_to_ask(asked)
+    confirm(downtime, downtime.node, answer.who, answer.at)
+    return take(downtime)
 
 
-def confirm(downtime: Downtime, typed: str, who: str) -> None:
+def confirm(downtime: Downtime, typed: str, who: str, at: datetime | None = None) -> None:
     """Write down that a person says that the machine is off.
 
     Args:
         typed: the node's name, as the person typed it.
+        at: when that was; None: just now.
 
     Raises:
         Misused: it is another name: nothing was written.
@@ -96,7 +109,7 @@ def confirm(downtime: Downtime, typed: str, who: str) -> None:
         items=(downtime.node,),
         answer=OFF,
         who=who,
-        at=datetime.now(UTC),
+        at=at or datetime.now(UTC),
     )
     downtime.write(lambda old: old if given in old.approvals else records_of.approved(old, given))
 

@@ -1,19 +1,29 @@
-"""What a person is asked in the middle of a procedure, and what was answered."""
+"""What a person is asked before or in the middle of a procedure, and what was answered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, NamedTuple
 
-from cluster.plan import Workload
+from cluster.plan import Loss, Workload
 from cluster.record import Subject
+
+TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin"})
+"""The subjects whose answer is the node's name, typed: what a slip of the hand must not say."""
 
 
 class Answer(NamedTuple):
-    """What a person answered, and who it was."""
+    """What a person answered, and who it was.
 
-    given: Literal["evict", "refuse", "done", "off"]
+    Attributes:
+        given: ``refuse`` also where a name was to be typed, and another one was.
+        at: when it was given; None: just now.
+    """
+
+    given: Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down"]
     who: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,8 @@ class Question:
 
     Attributes:
         digest: of what it is about; an answer holds for exactly that.
+        losses: what is lost with the node.
+        found: why it is asked: what was found, in a sentence.
         patience_seconds: how long a form waits for its answer.
     """
 
@@ -29,9 +41,11 @@ class Question:
     node: str
     digest: str
     workloads: tuple[Workload, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    found: str = ""
     patience_seconds: int = 72 * 3600
 
     @property
     def items(self) -> tuple[str, ...]:
-        """The keys of the workloads that it is about."""
-        return tuple(one.key for one in self.workloads)
+        """The keys of what it is about."""
+        return (*(one.key for one in self.workloads), *(f"{one.what} {one.name}" for one in self.losses))

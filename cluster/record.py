@@ -30,7 +30,9 @@ Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
 Course = Literal["", "returned", "down"]
-Subject = Literal["interactive", "tolerating", "return", "power-off", "dead-kubelet", "flapping", "gpus"]
+Subject = Literal[
+    "interactive", "tolerating", "return", "power-off", "dead-kubelet", "flapping", "gpus", "removal", "rejoin"
+]
 
 
 class _Model(BaseModel):
@@ -173,6 +175,13 @@ def approved(record: Record, approval: Approval) -> Record:
     """The record with a person's answer."""
     text = f"{approval.who} answered {approval.answer} ({approval.subject}: {', '.join(approval.items) or 'all'})"
     return noted(record.model_copy(update={"approvals": (*record.approvals, approval)}), text[:1000])
+
+
+def with_answers(record: Record, approvals: tuple[Approval, ...]) -> Record:
+    """The record with those of these answers that it does not hold yet."""
+    for one in approvals:
+        record = record if one in record.approvals else approved(record, one)
+    return record
 
 
 def noted(record: Record, text: str) -> Record:

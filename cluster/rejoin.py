@@ -14,7 +14,7 @@ from cluster import control_plane, refused_plans, rejoin_blockers, rejoin_steps
 from cluster import node as node_
 from cluster.node import Object
 from cluster.observation import Observation
-from cluster.options import RejoinOptions
+from cluster.options import RejoinOptions, same_choices
 from cluster.plan import Finding, NodeKind, Plan
 from cluster.record import Found, Record
 from cluster.rejoin_case import Case
@@ -72,7 +72,7 @@ def plan(observation: Observation, options: RejoinOptions, record: Record | None
     left = tuple(name for name in names if current is None or not current.done(name))
     case = Case(observation, chosen, current, left)
     blockers = rejoin_blockers.of(case)
-    if current is not None and chosen != options:
+    if current is not None and not same_choices(chosen, options):
         blockers = (_other_options(current, chosen, options), *blockers)
     kind, roles = kind_and_roles(case)
     return Plan(
@@ -111,5 +111,7 @@ def _in_downtime(record: Record) -> Finding:
 
 
 def _other_options(record: Record, chosen: RejoinOptions, given: RejoinOptions) -> Finding:
-    names = [name for name in RejoinOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
+    names = [
+        one for one in RejoinOptions.model_fields if one != "confirmed" and getattr(chosen, one) != getattr(given, one)
+    ]
     return refused_plans.other_options(record, "being rejoined", names, abort=False)

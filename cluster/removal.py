@@ -13,6 +13,7 @@ from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.planning import look_again
+from cluster.procedures import left
 from cluster.record import DELETED, RESET, Record
 from cluster.restoration import to_keep
 from cluster.ssh import Ssh
@@ -56,6 +57,8 @@ def ask_beforehand(downtime: Downtime) -> None:
     found = downtime.find_node()
     ended = _is_reset(downtime.record) or changed(downtime.record, DELETED)
     if found is not None and not node.ready(found) and not ended and "delete-node" in downtime.steps:
+        if not proven_off.take(downtime) and (next_one := left(downtime.record)):
+            downtime.write(lambda old: records_of.step_is(old, next_one[0], "asked"))
         proven_off.require(downtime)
 
 

@@ -85,6 +85,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
         blockers=blockers,
         warnings=remove_words.warnings(case, fresh=not own),
         workloads=case.workloads,
+        losses=remove_words.losses(case),
         recovery=_verdict(case, own=own),
         continued=own,
     )

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 
 from cluster import node as node_
 from cluster import planned_steps, planned_warnings, removal_quorum
-from cluster.options import RemoveOptions
-from cluster.plan import Finding, PlannedStep
+from cluster.plan import Finding, Loss, PlannedStep
 from cluster.planned_case import Case, listed
 from cluster.remove_blockers import before_reset
 
@@ -46,6 +45,34 @@ def warnings(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
         if isinstance(case.options, RemoveOptions):
             found += removal_quorum.warnings(case.observation, case.options.accept_lost_tolerance)
     return tuple(found)
+
+
+def losses(case: Case) -> tuple[Loss, ...]:
+    """What is lost with the node: data on it alone, pods that can run nowhere else, work that nothing starts again."""
+    if not before_reset(case):
+        return ()
+    owners = {f"{one.namespace}/{pod}": one.owner for one in case.workloads for pod in one.pods}
+    lost = [one for one in case.workloads if one.fate == "lost"]
+    covered = {f"{one.namespace}/{pod}" for one in lost for pod in one.pods}
+    volumes = [
+        Loss(
+            what="volume",
+            name=one.name,
+            owner=one.owner,
+            why=f"its data lies on this node alone ({f'claim {one.claim}' if one.claim else 'not claimed'})",
+        )
+        for one in case.observation.local_volumes
+    ]
+    pods = [
+        Loss(what="pod", name=name, owner=owners.get(name, ""), why="it can run on no other node")
+        for name in case.observation.bound_pods
+        if name not in covered
+    ]
+    works = [
+        Loss(what="workload", name=f"{one.namespace}/{one.name}", owner=one.owner, why="nothing starts it again")
+        for one in lost
+    ]
+    return (*volumes, *pods, *works)
 
 
 def _see_gone(case: Case) -> _Words:

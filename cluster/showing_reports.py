@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cluster.plan import Finding, Plan, Whereabouts, Workload
+from cluster.plan import Finding, Loss, Plan, Whereabouts, Workload
 from cluster.question import Question
 from cluster.report import Report
 from cluster.showing import shown
@@ -46,6 +46,8 @@ SUBJECTS = {
     "return": "the return",
     "power-off": "the power",
     "dead-kubelet": "the machine with a dead kubelet",
+    "removal": "the removal",
+    "rejoin": "the machine that is to join",
 }
 
 
@@ -75,7 +77,7 @@ def plan_markdown(plan: Plan) -> str:
     if plan.workloads:
         rows = workload_rows(plan)
         parts += ["## Workloads on the node", _table(list(rows[0]), [list(row.values()) for row in rows])]
-    return _joined([*parts, *_recovery(plan.recovery)])
+    return _joined([*parts, *_losses(plan.losses), *_recovery(plan.recovery)])
 
 
 def question_markdown(question: Question) -> str:
@@ -87,7 +89,40 @@ def question_markdown(question: Question) -> str:
                 f"# Is the machine of {node} off?",
                 "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
                 "and if the machine runs after all, they run twice, and write the same volumes.",
-                "Go and look at the machine. The answer holds for 15 minutes.",
+                "Go and look at the machine. The answer holds for 15 minutes, and the machine is looked at again right "
+                "before it is used: answer when you are sure that it stays off.",
+            ]
+        )
+    if question.subject == "dead-kubelet":
+        return _joined(
+            [
+                f"# What is to be done with the machine of {node}, which runs?",
+                f"The node {node} is down, but its machine answers over SSH: it is not off, only its kubelet does not "
+                "report. Its workloads start elsewhere; its containers may still run, so nothing of it is released.",
+                "See 'systemctl status kubelet' and 'journalctl -u kubelet' on it first, if you can.",
+            ]
+        )
+    if question.subject == "removal":
+        return _joined(
+            [
+                f"# Is {node} to be removed for good?",
+                "It is drained, its machine is reset, its Node deleted. Nothing was changed yet. The whole plan is "
+                "among the artifacts of this run.",
+                *(
+                    _losses(question.losses)
+                    or [
+                        "Nothing is known that is lost with it: no volume lies on it alone, all pods can run elsewhere."
+                    ]
+                ),
+            ]
+        )
+    if question.subject == "rejoin":
+        return _joined(
+            [
+                f"# Is this the machine that is to be {node}?",
+                f"{escaped(question.found, 2000)}. Nothing was changed yet.",
+                "What an earlier join left on this machine is reset, and it joins the cluster. See that it is the "
+                "right one, a new or a reinstalled machine; then type the name of the node.",
             ]
         )
     if question.subject == "return":
@@ -181,6 +216,14 @@ def where_is(one: Whereabouts) -> str:
     return f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
 
 
+def _losses(losses: Sequence[Loss]) -> list[str]:
+    if not losses:
+        return []
+    rows = [[one.what, one.name, one.owner or "not known", one.why] for one in losses]
+    return ["## What is lost with it", _table(LOSS_COLUMNS, rows)]
+
+
+LOSS_COLUMNS = ("what", "name", "owner", "why")
 _COLUMNS = ("workload", "owner", "kind", "GPUs", "pods", "what becomes of it")
 
 

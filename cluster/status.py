@@ -18,6 +18,9 @@ from cluster.records import Records
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{names.NAMESPACE}/leases"
 
 
+_PROOF = "proof that the machine is off"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,7 +113,11 @@ def waits_for(record: Record, step: str) -> str:
     return {
         "approve-workloads": "a decision about interactive work",
         "approve-return": "the end of the work on the machine ('downtime resume' says that it is done)",
-        "prove-off": "proof that the machine is off, or its return",
+        "prove-off": "proof that the machine is off, or (if it answers) a decision about it, or its return",
+        "see-gone": _PROOF,
+        "save": _PROOF,
+        "reset-host": _PROOF,
+        "delete-node": _PROOF,
     }.get(step, "")
 
 
@@ -119,7 +126,7 @@ def _go_on(record: Record, step: str) -> str:
         return ""
     if waits_for(record, step) and step == "approve-workloads":
         return f"downtime decide {record.node} --interactive evict|refuse"
-    if waits_for(record, step) and step == "prove-off":
+    if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):
         return f"downtime decide {record.node} --confirm-off {record.node}"
     return f"downtime resume {record.node}"
 

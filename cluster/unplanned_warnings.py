@@ -84,6 +84,8 @@ def _machine(case: Case) -> Iterator[Finding]:
     if not case.machine_answers:
         return
     then = {
+        "ask": "what to do with it (leave it, restart its kubelet, shut it down) is asked once its workloads start "
+        "elsewhere, or decided by 'downtime decide' with --dead-kubelet",
         "leave": "it is left alone; --dead-kubelet restart restarts its kubelet, shut-down shuts it down",
         "restart": "its kubelet is restarted first",
         "shut-down": "it is shut down over SSH, after it has proven to be the node",

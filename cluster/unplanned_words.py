@@ -62,6 +62,11 @@ def _see_machine(case: Case) -> _Words:
             return "If its SSH answers, it is not off: restart its kubelet", (f"restart the kubelet of {case.name}",)
         case "shut-down":
             return "If its SSH answers, it is not off: shut it down", (f"shut down the machine of {case.name}",)
+        case "ask":
+            return (
+                "See whether its SSH answers: then it is not off, and a person decides, later, what to do with it",
+                (),
+            )
         case _:
             return "See whether its SSH answers: then it is not off", ()
 

@@ -30,7 +30,7 @@ def about_workloads(downtime: Downtime) -> Question | None:
     if downtime.options.interactive == "refuse":
         raise _refused(downtime, "as this run was told to refuse that", asking)
     patience = int(downtime.settings.drain.approval_hours * 3600)
-    return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience)
+    return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience_seconds=patience)
 
 
 def about_return(downtime: Downtime) -> Question | None:
@@ -68,7 +68,7 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
         items=question.items,
         answer=answer.given,
         who=answer.who,
-        at=datetime.now(UTC),
+        at=answer.at or datetime.now(UTC),
     )
     downtime.write(lambda old: old if _last_is(old, approval) else records_of.approved(old, approval))
     if answer.given == "refuse":
@@ -105,6 +105,12 @@ def nobody_to_ask(question: Question) -> Waiting:
             f"Nothing proves that the machine of {node} is off, and what comes next needs proof: pods would run twice",
             f"Switch it off, look at it, then 'downtime decide {node} --confirm-off {node}' and, within 15 minutes, "
             f"'downtime resume {node}'.",
+        )
+    if question.subject == "dead-kubelet":
+        return Waiting(
+            "waiting-for-decision",
+            f"The machine of {node} answers over SSH, so it is not off; what is to be done with it was not decided",
+            f"'downtime decide {node} --dead-kubelet restart' (or shut-down, or leave), then 'downtime resume {node}'.",
         )
     if question.subject == "return":
         return Waiting(

@@ -35,14 +35,57 @@ def _ask(question: Question) -> Answer:
     return Answer(answer, who())
 
 
-def _answer(question: Question) -> Literal["evict", "refuse", "done", "off"] | None:
+_Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down"]
+
+
+def _answer(question: Question) -> _Given | None:
     match question.subject:
         case "return":
             return _about_return(question)
         case "power-off":
             return _about_power(question)
+        case "dead-kubelet":
+            return _about_machine(question)
+        case "removal" | "rejoin":
+            return "confirmed" if _typed(question) else "refuse"
         case _:
             return _about_workloads(question)
+
+
+def _typed(question: Question) -> bool:
+    """Whether the person types the node's name, to confirm a removal, or a machine that nothing proves."""
+    from cluster.showing import shown
+
+    console = standard_output()
+    if question.subject == "removal":
+        console.print(
+            f"{question.node} leaves the cluster for good. Type its name to confirm that; else nothing is done."
+        )
+    else:
+        console.print(f"{shown(question.found, 2000)}.")
+        console.print("If it is the right machine, type the name of the node to confirm that; else nothing is done.")
+    return _read("Node: ").strip() == question.node
+
+
+def _about_machine(question: Question) -> Literal["leave", "restart", "shut-down"] | None:
+    console = standard_output()
+    console.print(
+        f"{question.node} is down, but its machine answers over SSH: it is not off. Its workloads start elsewhere."
+    )
+    console.print(
+        "restart: its kubelet; shut-down: the machine, after it has proven to be the node; leave: do nothing;"
+    )
+    console.print("later: decide another time ('downtime decide').")
+    while True:
+        match _read("restart, shut-down, leave or later? ").strip().lower():
+            case "restart":
+                return "restart"
+            case "shut-down":
+                return "shut-down"
+            case "leave":
+                return "leave"
+            case "later":
+                return None
 
 
 def _about_power(question: Question) -> Literal["off"] | None:

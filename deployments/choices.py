@@ -61,6 +61,15 @@ class PowerOnChoice(StrEnum):
 class DeadKubeletChoice(StrEnum):
     """What is done with a machine that answers over SSH while its node is down."""
 
+    ask = "ask"
+    leave = "leave"
+    restart = "restart"
+    shut_down = "shut-down"
+
+
+class DeadKubeletDecision(StrEnum):
+    """What a person decides about such a machine."""
+
     leave = "leave"
     restart = "restart"
     shut_down = "shut-down"
@@ -127,7 +136,10 @@ GraceOption = Annotated[
 ]
 DeadKubeletOption = Annotated[
     DeadKubeletChoice | None,
-    typer.Option(help="For 'unplanned': if the machine answers over SSH: leave it, restart its kubelet, shut it down."),
+    typer.Option(
+        help="For 'unplanned': if the machine answers over SSH: ask (the default), leave it, restart its kubelet, shut "
+        "it down."
+    ),
 ]
 ResetsOption = Annotated[
     int, typer.Option(metavar="N", min=0, max=5, help="For 'unplanned': power resets that may be tried in an hour.")

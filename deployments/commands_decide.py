@@ -27,7 +27,7 @@ ConfirmOffOption = Annotated[
     str, typer.Option(metavar="NODE", help="The machine is off, as you saw: its node's name, typed. Holds 15 minutes.")
 ]
 DeadKubeletAnswer = Annotated[
-    choices.DeadKubeletChoice | None,
+    choices.DeadKubeletDecision | None,
     typer.Option(help="Of a node that is down while its machine answers: leave it, restart its kubelet, shut it down."),
 ]
 AcceptFlappingOption = Annotated[

@@ -44,12 +44,11 @@ def run(
 
         choices.require_built(procedure)
         _require_names(nodes)
-        if procedure is ProcedureName.remove and not dry_run:
-            _require_typed(nodes, chosen.yes_remove)
-            yes = True
-        if procedure is ProcedureName.rejoin:
+        if procedure in (ProcedureName.remove, ProcedureName.rejoin) and not dry_run:
             _require_one(nodes)
-            yes = yes or chosen.yes_rejoin == nodes[0]
+        if procedure is ProcedureName.remove and not dry_run:
+            _require_typed(nodes[0], chosen.yes_remove, output)
+        yes = yes or nodes[0] in (chosen.yes_remove, chosen.yes_rejoin)
         if not (yes or dry_run):
             _require_person(output)
         end.about(nodes[0])
@@ -138,6 +137,7 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
         commands_plan.show(made, how.output)
+    how, made = _confirmed(how, made)
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
@@ -166,21 +166,35 @@ def _require_names(nodes: list[str]) -> None:
         raise Misused("node-twice", f"Named twice: {', '.join(twice)}", "Name each node once.")
 
 
-def _require_typed(nodes: list[str], typed: str) -> None:
+def _require_typed(node: str, typed: str, output: Output) -> None:
     from cluster import crossing
-    from cluster.errors import Misused
     from cluster.options import RemoveOptions
+    from deployments import asking
 
-    if len(nodes) > 1:
-        raise Misused("one-at-a-time", "Several nodes are to be removed for good", "Remove them one by one.")
-    crossing.require_confirmed(nodes[0], RemoveOptions(confirmed=typed))
+    # Who sits at a terminal is asked once the plan is there.
+    if typed or asking.asker(output) is None:
+        crossing.require_confirmed(node, RemoveOptions(confirmed=typed))
 
 
 def _require_one(nodes: list[str]) -> None:
     from cluster.errors import Misused
 
     if len(nodes) > 1:
-        raise Misused("one-at-a-time", "Several machines are to be rejoined", "Rejoin them one by one.")
+        raise Misused("one-at-a-time", "Several nodes are named, and each has to be looked at", "Take them one by one.")
+
+
+def _confirmed(how: _How, made: Plan) -> tuple[_How, Plan]:
+    """With the name that the person at the terminal types, where that is needed; that confirms the plan as well."""
+    from dataclasses import replace
+
+    from cluster import confirming
+    from deployments import asking, commands_plan
+
+    ask, asked = asking.asker(how.output), confirming.question(made, how.options)
+    if ask is None or asked is None:
+        return replace(how, options=confirming.continued(made, how.options)), made
+    now = replace(how, options=confirming.confirmed(how.options, asked, ask(asked)), yes=True)
+    return now, made if made.feasible else commands_plan.make(now.session, made.node, now.options)
 
 
 def _require_person(output: Output) -> None:

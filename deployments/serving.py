@@ -14,8 +14,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
+from pydantic import BaseModel
 
 from cluster import config
+from cluster.options import PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
+from deployments import parameter_forms
 from flows.abort_downtime import abort_downtime
 from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
@@ -36,25 +39,28 @@ _WEEKLY = Cron(
 def all_deployments() -> list[RunnerDeployment]:
     """Every deployment that is served."""
     return [
-        _deployment(planned_maintenance, ["planned"], schedules=[_WEEKLY]),
-        _deployment(unplanned_recovery, ["unplanned"]),
-        _deployment(permanent_removal, ["remove"]),
-        _deployment(rejoin, ["rejoin"]),
-        _deployment(resume_downtime, ["any"]),
-        _deployment(abort_downtime, ["any"]),
+        _deployment(planned_maintenance, "planned", PlannedOptions, schedules=[_WEEKLY]),
+        _deployment(unplanned_recovery, "unplanned", UnplannedOptions),
+        _deployment(permanent_removal, "remove", RemoveOptions),
+        _deployment(rejoin, "rejoin", RejoinOptions),
+        _deployment(resume_downtime, "any"),
+        _deployment(abort_downtime, "any"),
     ]
 
 
-def _deployment(flow: Flow[..., Any], tags: list[str], **more: Any) -> RunnerDeployment:
+def _deployment(
+    flow: Flow[..., Any], tag: str, options: type[BaseModel] | None = None, **more: Any
+) -> RunnerDeployment:
     made = flow.to_deployment(
         name=flow.name,
         description=flow.description,
-        tags=["runai-downtime", *tags],
+        tags=["runai-downtime", tag],
         entrypoint_type=EntrypointType.MODULE_PATH,
         **more,
     )
     # Only inside an event loop would it be something else: a coroutine.
     assert isinstance(made, RunnerDeployment)
+    parameter_forms.complete(made._parameter_openapi_schema.properties, options)
     return made
 
 

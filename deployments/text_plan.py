@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cluster.plan import Finding, Plan, Workload
+from cluster.plan import Finding, Loss, Plan, Workload
 from cluster.showing import shown
-from cluster.showing_reports import FATES, PROCEDURES
+from cluster.showing_reports import FATES, LOSS_COLUMNS, PROCEDURES
 from cluster.verdict import Verdict
 
 LEVELS = {"PASS": "green", "WARN": "yellow", "FAILED": "bold red"}
@@ -28,6 +28,10 @@ def show(console: Console, plan: Plan) -> None:
         console.print()
         console.print(Text(f"Workloads on {plan.node}", style="bold"))
         console.print(Padding(workloads(plan.workloads), (0, 0, 0, 2)))
+    if plan.losses:
+        console.print()
+        console.print(Text("What is lost with it", style="bold yellow"))
+        console.print(Padding(_losses(plan.losses), (0, 0, 0, 2)))
     if plan.recovery is not None:
         recovery(console, plan.recovery)
     findings(console, "Warnings", plan.warnings, "yellow")
@@ -53,6 +57,15 @@ def workloads(found: Iterable[Workload]) -> Table:
             str(len(one.pods)),
             Text(FATES[one.fate], style="yellow" if one.fate in ("needs-approval", "lost") else ""),
         )
+    return table
+
+
+def _losses(losses: Iterable[Loss]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in LOSS_COLUMNS:
+        table.add_column(name, overflow="fold")
+    for one in losses:
+        table.add_row(*(Text(shown(cell)) for cell in (one.what, one.name, one.owner or "not known", one.why)))
     return table
 
 

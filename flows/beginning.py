@@ -6,7 +6,7 @@ from cluster import report
 from cluster.downtime import Downtime, Start, who
 from cluster.options import Options
 from cluster.report import Report
-from tasks import downtimes, planning
+from tasks import approval, downtimes, planning
 
 
 def begin(
@@ -16,7 +16,10 @@ def begin(
     plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the recovery gate, publishes; changes nothing
     if dry_run:
         return report.of_plan(plan, options.reason)
+    options, given = approval.of_plan(plan, options)  # of what can't be undone: the name is typed; may suspend this run
+    if given and not plan.feasible:
+        plan = planning.plan(node, options, dry_run=False)  # what a person said takes a blocker away
     planning.require_feasible(plan)
-    start = Start(plan.procedure, node, options, plan.recovery, requested_by or who())
+    start = Start(plan.procedure, node, options, plan.recovery, requested_by or who(), approvals=given)
     with downtimes.enter(start) as downtime:  # lock, admission, record: opened or continued
         return through(downtime)

@@ -8,7 +8,7 @@ from cluster.downtime import Downtime
 from cluster.options import UnplannedOptions
 from cluster.report import Report
 from flows.beginning import begin
-from tasks import downtimes, gpus, outage, scheduling, service
+from tasks import approval, downtimes, gpus, outage, scheduling, service
 
 
 @flow(name="unplanned-recovery", flow_run_name="unplanned-recovery of {node}", persist_result=False)
@@ -17,7 +17,7 @@ def unplanned_recovery(
     reason: str = "",
     said_down: bool = False,
     grace_seconds: int = 120,
-    dead_kubelet: Literal["leave", "restart", "shut-down"] = "leave",
+    dead_kubelet: Literal["ask", "leave", "restart", "shut-down"] = "ask",
     resets: int = 0,
     power_on: Literal["controller", "person"] = "person",
     hold: bool = True,
@@ -37,6 +37,7 @@ def unplanned_recovery(
         said_down: The node is down, or was, although it is called Ready.
         grace_seconds: How long since its last sign of life it may come back by itself.
         dead_kubelet: What to do when its machine answers over SSH. It is not off then, only its kubelet is dead.
+            ask waits for a decision in the UI, once its workloads start elsewhere.
         resets: How many power resets may be tried in an hour before a person is asked.
         power_on: Who switches the machine on again. controller needs a configured power controller.
         hold: Wait, before the return, until a person says that it may return.
@@ -69,7 +70,8 @@ def through(downtime: Downtime) -> Report:
     scheduling.cordon(downtime)
     outage.taint(downtime)  # workloads migrate now
     outage.reset(downtime)
-    outage.prove_off(downtime)  # may suspend this run
+    outage.prove_off(downtime)  # of a machine that answers: what to do with it. May suspend this run
+    approval.of_release(downtime)  # once more: a person's word holds for minutes
     outage.release(downtime)  # with proof, taken again
     outage.clear(downtime)  # until then nothing is switched on
     outage.approve_return(downtime)  # hours or days pass here; may suspend

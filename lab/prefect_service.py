@@ -24,6 +24,9 @@ from lab.progress import Progress
 LOOPBACK = "127.0.0.1"
 DEPLOYMENTS = (
     "planned-maintenance/planned-maintenance",
+    "unplanned-recovery/unplanned-recovery",
+    "permanent-removal/permanent-removal",
+    "rejoin/rejoin",
     "resume-downtime/resume-downtime",
     "abort-downtime/abort-downtime",
 )

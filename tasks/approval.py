@@ -4,51 +4,22 @@ A served run suspends, with a form in the Prefect UI, and its lock is released; 
 asked; otherwise the run ends with exit code 4 and goes on by ``downtime decide`` and ``downtime resume``.
 """
 
-from typing import Literal
+from datetime import datetime
 
 from prefect.context import TaskRunContext
 from prefect.flow_runs import suspend_flow_run
-from prefect.input import RunInput
+from prefect.input import filter_flow_run_input, keyset_from_base_key
 from prefect.runtime import deployment
-from pydantic import Field
 
-from cluster import removal, showing_reports, waiting
+from cluster import confirming, out_of_service, removal, showing_reports, waiting
 from cluster.downtime import Ask, Downtime
+from cluster.options import Options
+from cluster.plan import Plan
 from cluster.question import Answer, Question
+from cluster.record import Approval
 from cluster.step import perform
+from tasks import forms
 from tasks.terminal import TERMINAL
-
-
-class WorkloadsAnswer(RunInput):
-    """What is to happen with the interactive work that is listed above."""
-
-    decision: Literal["evict", "refuse"] = Field(
-        title="Decision",
-        description="evict: their owners know and have saved; they are deleted with the drain. "
-        "refuse: nothing is evicted, and the node is not drained.",
-    )
-    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
-
-
-class ReturnAnswer(RunInput):
-    """The work on the machine is done."""
-
-    work: Literal["done"] = Field(
-        title="Work", description="done: the machine may be switched on (or is on already) and return to service."
-    )
-    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
-
-
-class PowerOffAnswer(RunInput):
-    """The machine is off. You looked, and it stays off."""
-
-    node: str = Field(
-        title="Node that is off",
-        description="Type the name of the node. If its machine runs after all, its pods will run twice.",
-        min_length=1,
-        max_length=253,
-    )
-    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
 
 
 def of_workloads(downtime: Downtime) -> None:
@@ -66,6 +37,24 @@ def of_power_off(downtime: Downtime) -> None:
     removal.ask_beforehand(downtime)
 
 
+def of_release(downtime: Downtime) -> None:
+    """See proof once more that the machine is off, before what is stuck on it is released."""
+    out_of_service.ask_beforehand(downtime)
+
+
+def of_plan(plan: Plan, options: Options) -> tuple[Options, tuple[Approval, ...]]:
+    """See that a person typed the node's name, where that is needed before anything is done; the options with it.
+
+    Without anybody who could be asked they are as they were, and what needs the name refuses.
+    """
+    options = confirming.continued(plan, options)
+    question, how = confirming.question(plan, options), ask()
+    if question is None or how is None:
+        return options, ()
+    answer = how(question)
+    return confirming.confirmed(options, question, answer), (confirming.approval(question, answer),)
+
+
 def ask() -> Ask | None:
     """How this run can ask a person; None: not at all."""
     if deployment.id:
@@ -80,14 +69,14 @@ def _by_form(question: Question) -> Answer:
     # The key makes a run that is resumed, and goes through the flow from its top, find the answer to this question.
     key = f"{question.subject}-{question.digest}"
     text = showing_reports.question_markdown(question)
-    if question.subject == "power-off":
-        sure = PowerOffAnswer.with_initial_data(description=text)
-        confirmed = suspend_flow_run(wait_for_input=sure, key=key, timeout=question.patience_seconds)
-        return Answer("off" if confirmed.node.strip() == question.node else "refuse", confirmed.who)
-    if question.subject == "return":
-        form = ReturnAnswer.with_initial_data(description=text)
-        returned = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)
-        return Answer("done", returned.who)
-    workloads_form = WorkloadsAnswer.with_initial_data(description=text)
-    decided = suspend_flow_run(wait_for_input=workloads_form, key=key, timeout=question.patience_seconds)
-    return Answer(decided.decision, decided.who)
+    form = forms.of(question).with_initial_data(description=text)
+    given = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)
+    return forms.answer(question, given, _answered_at(key))
+
+
+def _answered_at(key: str) -> datetime | None:
+    """When the form was answered: the run may have waited since for a process that goes on with it."""
+    found = filter_flow_run_input(keyset_from_base_key(f"suspended-{key}")["response"])
+    # Only inside an event loop would it be something else: a coroutine.
+    assert isinstance(found, list)
+    return found[0].created if found else None

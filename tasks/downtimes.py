@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from prefect import get_run_logger, task
 from prefect.exceptions import MissingContextError
@@ -19,7 +20,7 @@ from tasks.terminal import TERMINAL
 @contextmanager
 def enter(start: Start) -> Iterator[Downtime]:
     """Open the downtime of a node, or go on with the one that is open; the lock is released at the end, in any case."""
-    start = Start(start.procedure, start.node, start.options, start.gate, start.who, str(flow_run.id or ""))
+    start = replace(start, flow_run=str(flow_run.id or ""))
     with downtime.enter(sessions.api(), sessions.settings(), start, say, approval.ask()) as entered:
         yield entered
 

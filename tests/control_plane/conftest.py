@@ -18,6 +18,8 @@ from lab.simulated import cluster
 from lab.simulated.host import Host
 from tests.control_plane import killing_proxy
 from tests.control_plane.killing_proxy import Relay
+from tests.control_plane.served import serve
+from tests.prefect_runs import Runs
 
 JSON = dict[str, Any]
 MakeNode = Callable[..., Host]
@@ -80,6 +82,12 @@ def make_object(lab_api: Api) -> Iterator[MakeObject]:
     yield make
     for body in reversed(made):
         lab_api.delete(objects.path(body), gracePeriodSeconds=0, propagationPolicy="Background")
+
+
+@pytest.fixture(scope="session")
+def served(lab: Lab) -> Runs:
+    """A Prefect server beside the lab, with the flows served."""
+    return serve(lab)
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,10 @@ from lab.api import JSON
 from lab.runai.workloads import Work, interactive
 from tests.hosts.product import holder_of, the_record
 from tests.hosts.secrets_of_a_lab import command_lines
-from tests.hosts.served import Served, in_shell, readme_commands, sudo_with_password
+from tests.hosts.served import Served, sudo_with_password
 from tests.hosts.standing import Standing, require_cycled_once, see
 from tests.hosts.work import working
+from tests.prefect_runs import in_shell, readme_commands
 
 NODE = "gpu-1"
 NOTEBOOK = interactive("thesis", Work(node=NODE, user="frida", gpus=0))

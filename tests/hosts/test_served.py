@@ -12,9 +12,10 @@ from lab.prefect_service import DEPLOYMENTS
 from lab.runai.workloads import Work, interactive, training
 from tests.hosts.asked_cycle import NODE, REASON, Asked
 from tests.hosts.product import STEPS, Product, done_steps, holder_of, nodes_down, record_of, the_record
-from tests.hosts.served import Served, in_shell, readme_commands
+from tests.hosts.served import Served
 from tests.hosts.standing import require_cycled_once, require_one_boot, require_unmoved, see
 from tests.hosts.work import pods_of, working
+from tests.prefect_runs import in_shell, readme_commands
 
 OTHER = "gpu-2"
 NOTEBOOK = interactive("refused-notebook", Work(node=OTHER, user="gustav", gpus=0))

@@ -50,6 +50,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ):
         monkeypatch.setattr(module, "perform", lambda _downtime, step: names.append(step.name))
     monkeypatch.setattr(approval, "of_power_off", lambda _downtime: None)
+    monkeypatch.setattr(approval, "of_release", lambda _downtime: None)
     return names
 
 
