@@ -34,10 +34,11 @@ def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path) -> Ground:
     return replace(Ground(lab, lab_api, relay, tmp_path), variables=QUICK)
 
 
-def killed_again_and_again(ground: Ground, node: str, when: When) -> list[str]:
+def killed_again_and_again(ground: Ground, node: str, when: When, begins: str = "remove") -> list[str]:
     """Processes on one node, each killed one journal write further; the labels of the writes at which they were."""
     killed: list[str] = []
-    command, at, stuck, known = "remove", 1, 0, ""
+    old = (record_of(ground.api, node) or {}).get("id")
+    command, at, stuck, known = begins, 1, 0, ""
     while len(killed) < 100:
         script = Killing(at, when)
         ended = ground.under(script, command, node)
@@ -47,12 +48,12 @@ def killed_again_and_again(ground: Ground, node: str, when: When) -> list[str]:
             return killed
         assert ended.status == -signal.SIGKILL, ended.said
         killed.append(script.killed_at)
-        if record is None:
+        if record is None or record["id"] == old:
             at += 1
             continue
         if record["phase"] == "closed":
             return killed
-        command = ("resume", "remove")[len(killed) % 2]
+        command = ("resume", begins)[len(killed) % 2]
         changes = [(one["what"], one["state"]) for one in record["changes"]]
         steps = [(name, one["state"]) for name, one in record["steps"].items()]
         now = f"{record['phase']} {steps} {changes} {'kept' in record} {there(ground.api, node)}"
