@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ def killed_again_and_again(ground: Ground, node: str, when: When, begins: str = 
     """Processes on one node, each killed one journal write further; the labels of the writes at which they were."""
     killed: list[str] = []
     old = (record_of(ground.api, node) or {}).get("id")
-    command, at, stuck, known = begins, 1, 0, ""
+    command, at, seen = begins, 1, Counter[str]()
     while len(killed) < 100:
         script = Killing(at, when)
         ended = ground.under(script, command, node)
@@ -57,9 +58,9 @@ def killed_again_and_again(ground: Ground, node: str, when: When, begins: str = 
         changes = [(one["what"], one["state"]) for one in record["changes"]]
         steps = [(name, one["state"]) for name, one in record["steps"].items()]
         now = f"{record['phase']} {steps} {changes} {'kept' in record} {there(ground.api, node)}"
-        # Some progress is on the Node alone: a process must be let do more, or none would ever get further.
-        stuck, known = (stuck + 1 if now == known else 0), now
-        at = _TAKING_OVER + (1 if when == "after" else 2) + stuck - (not there(ground.api, node))
+        # Some of what one process does the next one undoes first: where many were, one must be let do more.
+        at = _TAKING_OVER + (1 if when == "after" else 2) + seen[now] - (not there(ground.api, node))
+        seen[now] += 1
     raise AssertionError(f"no end after kills at {killed}")
 
 
