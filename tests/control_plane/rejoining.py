@@ -6,6 +6,7 @@ import base64
 
 from lab.api import JSON, Api
 from lab.layout import Lab
+from lab.patience import until
 from lab.simulated.host import Host, load
 from tests.control_plane import removing
 from tests.control_plane.protocol_states import node_of
@@ -42,14 +43,21 @@ def tokens_for(api: Api, node: str) -> list[str]:
     return found
 
 
+def _of_its_condition(api: Api, node: str) -> list[str]:
+    taints = node_of(api, node)["spec"].get("taints", [])
+    return [one["key"] for one in taints if one["key"].startswith("node.kubernetes.io/")]
+
+
 def require_as_it_was(api: Api, node: str) -> None:
     """The node has its role and what its administrator gave it, and nothing of the rejoin."""
+    # To an API server that was away a moment ago, every node is silent at first.
+    until(lambda: not _of_its_condition(api, node), seconds=40, what=lambda: f"{node}: {_of_its_condition(api, node)}")
     found = node_of(api, node)
     labels = found["metadata"]["labels"]
     assert (labels.get("node-role.kubernetes.io/runai-gpu-worker"), labels.get(LABEL)) == ("true", "r7")
     assert found["metadata"]["annotations"].get("contact") == "ada"
     taints = [(one["key"], one.get("value"), one["effect"]) for one in found["spec"].get("taints", [])]
-    assert taints == [(TAINT["key"], TAINT["value"], TAINT["effect"])]
+    assert taints == [(TAINT["key"], TAINT["value"], TAINT["effect"])], taints
     assert not found["spec"].get("unschedulable")
     assert "runai-downtime/owns" not in found["metadata"]["annotations"]
     assert found["status"]["allocatable"]["nvidia.com/gpu"] == "8"

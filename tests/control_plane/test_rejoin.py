@@ -14,6 +14,7 @@ from tests.control_plane.conftest import MakeNode
 REJOIN = RejoinOptions(reason="repaired")
 
 
+@pytest.mark.long
 def test_a_removed_node_comes_back_as_it_was(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
     node = make_node().node
     rejoining.mark(lab_api, node)

@@ -172,6 +172,8 @@ def test_a_machine_that_answers_is_not_off_whoever_says_so(
     with pytest.raises(Blocked) as refused:
         resume(settings, host.node)
     assert refused.value.code == "power-mismatch"
+    with pytest.raises(Waiting, match="answers over SSH: it is not off"):
+        resume(settings, host.node)  # the word was wrong, and stands in the way of nothing else
     assert is_there(lab_api, stuck)
     assert OUT not in taints(lab_api, host.node)
 

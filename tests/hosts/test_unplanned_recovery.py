@@ -23,6 +23,7 @@ NODE = "gpu-1"
 OUT = "node.kubernetes.io/out-of-service"
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 STABLE_SECONDS = 8
+DRAINED = frozenset({"runai"})
 QUICK = {"DOWNTIME_DRAIN__STABLE_SECONDS": str(STABLE_SECONDS), "DOWNTIME_HOSTS__CONNECT_TIMEOUT": "2"}
 RECOVER = ("run", "unplanned", NODE, "--yes", "--local", "--grace-seconds", "10")
 ALONE = (*RECOVER, "--power-on", "controller", "--no-hold")
@@ -138,17 +139,8 @@ def test_power_cut_is_recovered_from_with_proof_and_the_work_runs_elsewhere(reco
         [old] = pods_of(hosts.api, notebook)
         with attached(hosts.api) as volume, watched(hosts) as seen:
             cut_power(hosts)
-            blind = recovering.configured(DOWNTIME_POWER__STATUS="none")
-            waiting = blind.run(*RECOVER, "--output", "json").expect(4).document["error"]
-            assert waiting["code"] == "waiting-for-power-off"
-            assert old["metadata"]["name"] in waiting["message"]
-            assert volume in waiting["message"]
-            assert uid_of(hosts.api, old) == old["metadata"]["uid"], "without proof nothing is released"
-            recovering.run("abort", NODE, "--local").expect(0)
             recovering.run(*ALONE).expect(0)
-        # A taint that an abort took off stands once more; then both, then one, then none.
-        drained, released = frozenset({"runai"}), frozenset({"runai", OUT})
-        assert seen.taints == [frozenset(), drained, frozenset(), drained, released, drained, frozenset()]
+        assert seen.taints == [frozenset(), DRAINED, DRAINED | {OUT}, DRAINED, frozenset()]
         assert seen.wrong == []
         assert wait_running(hosts.api, notebook) != NODE
         assert uid_of(hosts.api, old) != old["metadata"]["uid"]
@@ -181,6 +173,34 @@ def uid_of(api: Api, pod: JSON) -> str:
     metadata = pod["metadata"]
     found = api.find(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}")
     return str(found["metadata"]["uid"]) if found is not None else ""
+
+
+@pytest.mark.long
+def test_without_proof_nothing_is_released_until_a_person_says_by_name_that_it_is_off(recovering: Product) -> None:
+    hosts, before = recovering.hosts, see(recovering.hosts, NODE)
+    blind = recovering.configured(DOWNTIME_POWER__STATUS="none")
+    notebook = interactive("held", Work(node=NODE, gpus=0, user="dora"))
+    with working(hosts.api, notebook), attached(hosts.api) as volume, watched(hosts) as seen:
+        [old] = pods_of(hosts.api, notebook)
+        cut_power(hosts)
+        error = blind.run(*RECOVER, "--output", "json").expect(4).document["error"]
+        assert error["code"] == "waiting-for-power-off"
+        assert old["metadata"]["name"] in error["message"]
+        assert volume in error["message"]
+        blind.run("decide", NODE, "--confirm-off", "gpu-2").expect(2)
+        blind.run("resume", NODE, "--local").expect(4)
+        assert uid_of(hosts.api, old) == old["metadata"]["uid"]
+        assert seen.taints == [frozenset(), DRAINED]
+        blind.run("decide", NODE, "--confirm-off", NODE, "--who", "ada").expect(0)
+        error = blind.run("resume", NODE, "--local", "--output", "json").expect(4).document["error"]
+        assert error["code"] == "waiting-for-return"
+        assert uid_of(hosts.api, old) != old["metadata"]["uid"]
+        assert hosts.api.find(f"{ATTACHMENTS}/{volume}") is None
+        assert seen.taints == [frozenset(), DRAINED, DRAINED | {OUT}, DRAINED]
+        hosts.power(NODE, "on")
+        blind.run("resume", NODE, "--local").expect(0)
+    assert "ada confirmed" in the_record(hosts.api, NODE)["steps"]["prove-off"]["proof"]
+    require_cycled_once(hosts, NODE, before)
 
 
 @pytest.mark.long
