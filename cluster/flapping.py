@@ -56,9 +56,9 @@ def judge(node: str, returns: Sequence[datetime], now: datetime) -> list[Finding
             code="flapping",
             message=f"{node} came back {len(recent)} times within an hour (since {recent[0]:%Y-%m-%d %H:%M} UTC): it "
             "stays out of service",
-            remedy=f"Find out why it keeps failing. 'downtime decide {node} --accept-flapping {node}' lets it return all "
-            f"the same; then 'downtime resume {node}'. Without that it may return when the hour is over; 'downtime abort "
-            f"{node}' takes off what was set.",
+            remedy=f"Find out why it keeps failing. 'downtime decide {node} --accept-flapping {node}' lets it return "
+            f"all the same; then 'downtime resume {node}'. Without that it may return when the hour is over; "
+            f"'downtime abort {node}' takes off what was set.",
         )
     ]
 

@@ -128,7 +128,14 @@ PROVE_OFF = unless_back(Step("prove-off", _nothing_to_prove, _seen_proven, _get_
 def _nothing_held(downtime: Downtime) -> Seen | None:
     if _ours(downtime):
         return None  # left by a process that ended: it is taken off, and only with new proof set anew
-    return back(downtime) if held.by(downtime) else Seen("nothing is stuck on the node")
+    seen = back(downtime) if held.by(downtime) else Seen("nothing is stuck on the node")
+    # One that an earlier process intended may have stood: it is not as if there had never been one.
+    return seen._replace(change=_undone_if_known(downtime)) if seen is not None else None
+
+
+def _undone_if_known(downtime: Downtime) -> Made | None:
+    known = any(change.what == "out-of-service" for change in downtime.record.changes)
+    return Made("out-of-service", TAINT, "undone") if known else None
 
 
 def _ours(downtime: Downtime) -> bool:
@@ -259,10 +266,9 @@ def _is_off_the_node(downtime: Downtime) -> Seen | None:
     found = downtime.see_node()
     if _ours(downtime):
         return None
-    known = any(change.what == "out-of-service" for change in downtime.record.changes)
     stands = node_.out_of_service(found)
     said = "the out-of-service taint is somebody else's: it stays" if stands else "the out-of-service taint is off"
-    return Seen(said, Made("out-of-service", TAINT, "undone") if known else None)
+    return Seen(said, _undone_if_known(downtime))
 
 
 def _seen_off_the_node(downtime: Downtime) -> Seen:

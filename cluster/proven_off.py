@@ -25,7 +25,7 @@ def take(downtime: Downtime) -> str:
     """The proof that holds now, in words; empty: there is none.
 
     Raises:
-        Blocked: ``power-mismatch``: the machine is said to be off, and answers.
+        Blocked: ``power-mismatch``: the machine is said to be off, and answers. A person's word is void then.
     """
     status, now = reach.power(downtime).status(reach.host(downtime)), datetime.now(UTC)
     word = words_of(downtime.record, now)
@@ -34,6 +34,10 @@ def take(downtime: Downtime) -> str:
     if proof is None:
         return ""
     if not reach.see_silent(downtime, 10):
+        if state != "off":
+            void(
+                downtime
+            )  # else what is decided next, of a machine that runs, would be refused for a quarter of an hour
         raise Blocked(
             "power-mismatch",
             f"The machine of {downtime.node} is said to be off, but something answers at "

@@ -29,8 +29,11 @@ class Answer:
     changed: bool = False
 
 
-def answer(host: Host, command: str) -> Answer:
-    """Carry out one command line on a host."""
+Program = Callable[[Host, Sequence[str], bool], Answer | None]
+
+
+def answer(host: Host, command: str, more: Program | None = None) -> Answer:
+    """Carry out one command line on a host; what ``more`` has an answer to is not looked for here."""
     if "other-machine" in host.faults:
         host = replace(host, boot_id=OTHER_BOOT_ID, machine_id=OTHER_MACHINE_ID)
     try:
@@ -50,6 +53,9 @@ def answer(host: Host, command: str) -> Answer:
         words = _without_sudo(words)
     if not words:
         return Answer(1, error="usage: sudo command\n") if as_root else Answer()
+    special = more(host, words, as_root) if more is not None else None
+    if special is not None:
+        return special
     program = PROGRAMS.get(words[0].rsplit("/", 1)[-1])
     if program is None:
         return Answer(127, error=f"sh: 1: {words[0]}: not found\n")
@@ -111,7 +117,7 @@ def _kubelet_service(host: Host, verb: str, as_root: bool, *, now: bool) -> Answ
     if verb in ("enable", "disable"):
         host.kubelet_starts = verb == "enable"
     if verb in ("start", "restart") or (verb == "enable" and now):
-        host.kubelet_runs = host.joined
+        host.start_kubelet()
     if verb == "stop" or (verb == "disable" and now):
         host.kubelet_runs = False
     return Answer(changed=True)
@@ -127,6 +133,7 @@ def _kubeadm(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
     if "reset-fails" in host.faults:
         return Answer(1, error="failed to remove containers\n", changed=True)
     host.joined = False
+    host.register_taints = []
     return Answer(output="[reset] Deleted contents of the etcd data directory\n", changed=True)
 
 

@@ -30,6 +30,7 @@ FAULTS = {
     "never-boots": "powered on, it neither answers SSH nor reports to the cluster",
     "gpu-lost": "one GPU fewer is allocatable",
     "power-unknown": "its power controller fails",
+    "join-fails": "kubeadm join ends with an error half-way: there are credentials, and no kubelet runs",
     "reset-fails": "kubeadm reset ends with an error, after the kubelet was stopped",
 }
 
@@ -38,7 +39,8 @@ FAULTS = {
 class Host:
     """One machine. ``booted`` is seconds since the epoch; ``powered_off`` counts how often it went off, however.
 
-    ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now.
+    ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now;
+    ``kubelet_run``: how often it was started, for only then it makes a Node that is not there (``register_taints``).
     """
 
     node: str
@@ -59,6 +61,8 @@ class Host:
     kubelet_starts: bool = True
     kubelet_runs: bool = True
     resets: int = 0
+    kubelet_run: int = 0
+    register_taints: list[dict[str, str]] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / f"{self.node}.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -76,11 +80,18 @@ class Host:
         self.power = "off"
         self.powered_off += 1
 
+    def start_kubelet(self) -> None:
+        """Its kubelet starts, if it has credentials."""
+        self.kubelet_runs = self.joined
+        self.kubelet_run += 1
+
     def boot(self) -> None:
         """The machine starts: a new boot id (unless a fault says otherwise) and a new time."""
         self.power = "on"
         self.booted = time.time()
-        self.kubelet_runs = self.joined and self.kubelet_starts
+        self.kubelet_runs = False
+        if self.kubelet_starts:
+            self.start_kubelet()
         if "same-boot-id" not in self.faults:
             self.boot_id = str(uuid.uuid4())
 

@@ -41,7 +41,7 @@ class Kubelets:
         self._nodes: dict[str, JSON] = {}
         self._due: dict[str, float] = {}
         self._plugin_since: dict[str, float] = {}
-        self._registered: dict[str, str] = {}
+        self._registered: dict[str, int] = {}
         self._wake = threading.Condition()
 
     def start(self) -> None:
@@ -115,11 +115,12 @@ class Kubelets:
 
     def _register(self, host: Host) -> None:
         """A kubelet that starts makes a Node that is not there; one that runs already does not (kubernetes#115761)."""
-        known = self._registered.get(host.node, host.boot_id)
-        if host.power == "on" and host.kubelet_runs and "never-boots" not in host.faults and known != host.boot_id:
+        known = self._registered.get(host.node, host.kubelet_run)
+        if host.power == "on" and host.kubelet_runs and "never-boots" not in host.faults and known != host.kubelet_run:
             LOGGER.info("%s registers itself", host.node)
-            self._registered[host.node] = host.boot_id
+            self._registered[host.node] = host.kubelet_run
             node = manifest(host)
+            node["spec"]["taints"] += host.register_taints
             # What an administrator had set is lost with the Node.
             labels = node["metadata"]["labels"]
             node["metadata"]["labels"] = {key: labels[key] for key in labels if not key.startswith("node-role.")}
@@ -130,7 +131,7 @@ class Kubelets:
         managed = node["metadata"].get("labels", {}).get(POWERED[0]) == POWERED[1]
         silent = host.power != "on" or "never-boots" in host.faults or not host.kubelet_runs
         if not silent:
-            self._registered[host.node] = host.boot_id
+            self._registered[host.node] = host.kubelet_run
         if silent:
             self._plugin_since.pop(host.node, None)
             if managed:

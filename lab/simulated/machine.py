@@ -6,12 +6,13 @@ import logging
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import paramiko
 
 from lab.errors import LabError
 from lab.layout import Lab
+from lab.simulated import joining
 from lab.simulated.commands import Answer, answer
 from lab.simulated.host import FAULTS, Host
 from lab.simulated.ssh_server import Session, converse, load_key, other_key
@@ -99,9 +100,12 @@ class Machine:
                 LOGGER.info("%s: %s", self.host.node, error)
                 connection.close()
 
-    def _carry_out(self, command: str) -> Answer:
+    def _carry_out(self, command: str, given: str) -> Answer:
+        def more(host: Host, words: Sequence[str], as_root: bool) -> Answer | None:
+            return joining.answer(self._lab, host, words, as_root, given)
+
         with self._lock:
-            result = answer(self.host, command)
+            result = answer(self.host, command, more)
             if result.changed:
                 self.host.save(self._lab.simulated)
         LOGGER.info("%s: %r: exit status %d", self.host.node, command, result.status)

@@ -19,6 +19,7 @@ from paramiko.common import (
 
 from lab.pki import ssh_pair
 from lab.simulated.commands import Answer
+from lab.simulated.joining import JOINS
 
 USER = "ops"
 LOGGER = logging.getLogger("lab.ssh")
@@ -27,7 +28,7 @@ LOGGER = logging.getLogger("lab.ssh")
 class Session(paramiko.ServerInterface):
     """Lets in who has the lab's key, and carries out commands; no shell, no forwarding, no other user."""
 
-    def __init__(self, authorized: paramiko.PKey, carry_out: Callable[[str], Answer]) -> None:
+    def __init__(self, authorized: paramiko.PKey, carry_out: Callable[[str, str], Answer]) -> None:
         self._authorized = authorized
         self._carry_out = carry_out
 
@@ -55,7 +56,7 @@ class Session(paramiko.ServerInterface):
         if isinstance(transport, Talking) and not transport.accepted.acquire(timeout=10):
             return
         try:
-            result = self._carry_out(command)
+            result = self._carry_out(command, _input(channel) if JOINS in command else "")
             channel.sendall(result.output.encode())
             channel.sendall_stderr(result.error.encode())
             channel.send_exit_status(result.status)
@@ -64,6 +65,13 @@ class Session(paramiko.ServerInterface):
             LOGGER.info("lost the connection during %r: %s", command, error)
         finally:
             channel.close()
+
+
+def _input(channel: paramiko.Channel) -> str:
+    """All that the command is given, up to its end."""
+    channel.settimeout(10)
+    with channel.makefile("rb") as file:
+        return file.read().decode()
 
 
 class Talking(paramiko.Transport):

@@ -1,4 +1,4 @@
-"""Planned maintenance from a plain script, without Prefect: ``driving.py run|remove|resume|abort NODE [OPTIONS]``.
+"""Procedures from a plain script: ``driving.py run|unplanned|remove|rejoin|resume|abort NODE [OPTIONS]``.
 
 OPTIONS is a JSON object of ``PlannedOptions``. The exit status is the command's; the last line of the output is a JSON
 object with ``exit``, ``code`` and ``message``. The configuration is found as the product finds it.
@@ -16,13 +16,18 @@ from cluster import config, performing, planning, waiting
 from cluster.config import Settings
 from cluster.downtime import Ask, Say, Start, enter, go_on, silent
 from cluster.errors import Blocked, DowntimeError
-from cluster.options import PlannedOptions
+from cluster.options import Options, PlannedOptions, RejoinOptions
 from cluster.record import Record
-from tests.control_plane import removing
+from tests.control_plane import recovering, removing
 
 WHO = "tester"
 # Through everything without a person.
 UNATTENDED = PlannedOptions(reason="test", interactive="evict", power_on="controller", hold=False)
+# Several nodes may fail at once in a test, which is no storm.
+OTHERS: dict[str, Options] = {
+    "unplanned": recovering.UNATTENDED.model_copy(update={"grace_seconds": 3, "override_storm": "a test"}),
+    "rejoin": RejoinOptions(reason="test"),
+}
 
 
 def run(
@@ -72,6 +77,8 @@ def main(arguments: Sequence[str], out: Callable[[str], Any] = print) -> int:
         settings = config.load()
         if command == "remove":
             removing.remove(settings, node)
+        elif command in OTHERS:
+            recovering.run(settings, node, OTHERS[command])
         elif command == "run":
             run(settings, node, options, say)
         else:

@@ -19,7 +19,6 @@ from tests.control_plane.protocol_states import Ending, ending_of, fleet_of, mar
 T = TypeVar("T")
 # What a process writes before it goes on: that it took over, and its epoch on the Node.
 _TAKING_OVER = 2
-_MOST = 45
 
 
 @dataclass
@@ -31,6 +30,8 @@ class Chain:
         last: label of the write at which a process is killed for the last time; the next one runs to its end.
         again: the commands to go on with, in turn.
         killed: labels of the writes at which processes were killed.
+        script: makes what kills a process; one that sees more than a kill may take its place.
+        most: more processes than this get no further, each one step behind the one before it.
         died_closed: the last one was killed just after it had closed the record: nobody goes on from there.
     """
 
@@ -42,6 +43,8 @@ class Chain:
     command: str = "run"
     again: tuple[str, ...] = ("resume", "run")
     killed: list[str] = field(default_factory=list)
+    script: Callable[[int, When, str], Killing] = Killing
+    most: int = 45
     died_closed: bool = False
 
     def ended_as(self, expected: Ending) -> None:
@@ -54,9 +57,9 @@ class Chain:
         command, at, told, wanted = self.command, 1, self._taking_over(), self.first
         stuck, known = 0, ""
         while True:
-            assert len(self.killed) < _MOST, f"it gets no further: {self.killed}"
+            assert len(self.killed) < self.most, f"it gets no further: {self.killed}"
             over = bool(self.killed) and self.killed[-1] == self.last
-            script = Killing(0 if over else at, self.when, wanted)
+            script = self.script(0 if over else at, self.when, wanted)
             wanted = ""
             ended = self.ground.under(script, command, self.node)
             if not script.killed_at:

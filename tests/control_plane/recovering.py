@@ -7,7 +7,7 @@ from typing import Any
 from cluster import api as apis
 from cluster import coming_back, config, performing, planners, planning, proven_off, waiting
 from cluster.config import Settings
-from cluster.downtime import Start, enter, go_on, silent
+from cluster.downtime import Say, Start, enter, go_on, silent
 from cluster.hosts import locate
 from cluster.masking import Masker
 from cluster.options import Options, UnplannedOptions
@@ -43,14 +43,14 @@ def settings_of(lab: Lab, **sections: dict[str, Any]) -> Settings:
     )
 
 
-def run(settings: Settings, node: str, options: Options = UNATTENDED) -> Record:
+def run(settings: Settings, node: str, options: Options = UNATTENDED, say: Say = silent) -> Record:
     """Plan, enter, perform; the record as it is at the end. Raises what the product raises."""
     api = apis.connect(settings.cluster)
     _, made = planning.plan(api, settings, node, options)
     refusal = planners.refusal(made)
     if refusal is not None:
         raise refusal
-    with enter(api, settings, Start(made.procedure, node, options, made.recovery, WHO), silent) as downtime:
+    with enter(api, settings, Start(made.procedure, node, options, made.recovery, WHO), say) as downtime:
         performing.perform_all(downtime)
         return downtime.record
 

@@ -55,7 +55,7 @@ def test_run_survives_a_restart_of_the_api_server_or_can_be_resumed(
         driving.run(settings, node, UNATTENDED, restart)
     except (Unreachable, Busy, LockLost):
         restarts[0].join(120)
-        until(lambda: _answers(lab_api), seconds=60, what="the API server does not answer")
+        until(lambda: answers(lab_api), seconds=60, what="the API server does not answer")
         driving.resume(settings, node)
     assert restarts, "it was never restarted"
     assert untouched(lab_api, node)
@@ -64,7 +64,7 @@ def test_run_survives_a_restart_of_the_api_server_or_can_be_resumed(
     assert machine_of(lab, node).powered_off == 1
 
 
-def _answers(api: Api) -> bool:
+def answers(api: Api) -> bool:
     try:
         return bool(api.call("GET", "/readyz", seconds=2))
     except ApiError:

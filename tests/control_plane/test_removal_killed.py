@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,10 +35,11 @@ def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path) -> Ground:
     return replace(Ground(lab, lab_api, relay, tmp_path), variables=QUICK)
 
 
-def killed_again_and_again(ground: Ground, node: str, when: When) -> list[str]:
+def killed_again_and_again(ground: Ground, node: str, when: When, begins: str = "remove") -> list[str]:
     """Processes on one node, each killed one journal write further; the labels of the writes at which they were."""
     killed: list[str] = []
-    command, at, stuck, known = "remove", 1, 0, ""
+    old = (record_of(ground.api, node) or {}).get("id")
+    command, at, seen = begins, 1, Counter[str]()
     while len(killed) < 100:
         script = Killing(at, when)
         ended = ground.under(script, command, node)
@@ -47,18 +49,18 @@ def killed_again_and_again(ground: Ground, node: str, when: When) -> list[str]:
             return killed
         assert ended.status == -signal.SIGKILL, ended.said
         killed.append(script.killed_at)
-        if record is None:
+        if record is None or record["id"] == old:
             at += 1
             continue
         if record["phase"] == "closed":
             return killed
-        command = ("resume", "remove")[len(killed) % 2]
+        command = ("resume", begins)[len(killed) % 2]
         changes = [(one["what"], one["state"]) for one in record["changes"]]
         steps = [(name, one["state"]) for name, one in record["steps"].items()]
         now = f"{record['phase']} {steps} {changes} {'kept' in record} {there(ground.api, node)}"
-        # Some progress is on the Node alone: a process must be let do more, or none would ever get further.
-        stuck, known = (stuck + 1 if now == known else 0), now
-        at = _TAKING_OVER + (1 if when == "after" else 2) + stuck - (not there(ground.api, node))
+        # Some of what one process does the next one undoes first: where many were, one must be let do more.
+        at = _TAKING_OVER + (1 if when == "after" else 2) + seen[now] - (not there(ground.api, node))
+        seen[now] += 1
     raise AssertionError(f"no end after kills at {killed}")
 
 

@@ -80,6 +80,7 @@ def test_an_api_server_that_is_not_ready_is_not_believed(
         assert _refused(lab_api, settings, host.node).code == "storm-api"
 
 
+@pytest.mark.long
 def test_hosts_that_answer_while_their_nodes_are_not_ready_are_no_dead_machines(
     lab: Lab, lab_api: Api, make_node: MakeNode
 ) -> None:

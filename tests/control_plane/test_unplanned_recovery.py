@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from lab.patience import until
 from lab.power import power
 from lab.simulated.control import request
 from lab.simulated.host import Host
+from tests.command_line import downtime
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.recovering import (
     OUT,
@@ -170,6 +172,8 @@ def test_a_machine_that_answers_is_not_off_whoever_says_so(
     with pytest.raises(Blocked) as refused:
         resume(settings, host.node)
     assert refused.value.code == "power-mismatch"
+    with pytest.raises(Waiting, match="answers over SSH: it is not off"):
+        resume(settings, host.node)  # the word was wrong, and stands in the way of nothing else
     assert is_there(lab_api, stuck)
     assert OUT not in taints(lab_api, host.node)
 
@@ -233,7 +237,7 @@ def test_a_node_that_keeps_failing_stays_out(lab: Lab, lab_api: Api, host: Host)
 
 @pytest.mark.long
 def test_a_node_that_keeps_failing_is_let_in_by_a_person_who_names_it_and_only_this_time(
-    lab: Lab, lab_api: Api, host: Host
+    lab: Lab, lab_api: Api, host: Host, tmp_path: Path
 ) -> None:
     settings = settings_of(lab)
     said = UNATTENDED.model_copy(update={"said_down": True})
@@ -247,7 +251,9 @@ def test_a_node_that_keeps_failing_is_let_in_by_a_person_who_names_it_and_only_t
         accept_flapping(settings, host.node, "gpu-1")
     with pytest.raises(Waiting):
         resume(settings, host.node)
-    accept_flapping(settings, host.node, host.node)
+    words = ("decide", host.node, "--accept-flapping", host.node, "--who", WHO)
+    ended = downtime(tmp_path, *words, DOWNTIME_CONFIG=str(lab.config))
+    assert (ended.code, f"Now: downtime resume {host.node}" in ended.out) == (0, True), ended
     record = resume(settings, host.node)
     assert (record.phase, record.aborted, record.standing()) == ("closed", False, ())
     assert f"{WHO} answered accept (flapping: {host.node})" in [one.text for one in record.timeline]

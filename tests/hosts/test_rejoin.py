@@ -221,6 +221,41 @@ def test_join_cut_in_the_middle_by_the_death_of_both_is_taken_up(product: Produc
 
 @pytest.mark.long
 @pytest.mark.usefixtures("cycle")
+def test_join_whose_ssh_is_cut_in_the_middle_leaves_no_token_and_is_taken_up(product: Product) -> None:
+    """Only the connection dies: the process and the machine live on, and kubeadm may or may not come to its end."""
+    hosts, before = product.hosts, boots(product.hosts, NODE)
+    joining.delete_node(hosts, NODE)
+    running = product.start("run", "rejoin", NODE, "--yes", "--local")
+    until(lambda: _joins(hosts) or not running.alive, seconds=200, what="the join does not begin", every=0.05)
+    _cut_ssh(hosts)
+    ended = running.wait()
+    assert ended.code in (1, 3), ended.said
+    assert f"downtime resume {NODE}" in ended.err
+    assert joining.tokens_of(hosts.api) == []
+    product.run("resume", NODE, "--local").expect(0)
+    record = the_record(hosts.api, NODE)
+    assert (record["phase"], done_steps(record)) == ("closed", STEPS)
+    assert joining.tokens_of(hosts.api) == []
+    assert joining.labels_of(hosts.node(NODE)) == {ROLE: "true", "rack": "r7"}
+    assert boots(hosts, NODE) == before
+
+
+def _joins(hosts: HostsLab) -> bool:
+    look = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'kubeadm join --con[f]ig' && echo joins; true"
+    return "joins" in inside(hosts.lab, hosts.machine(NODE), "sh", "-c", look)
+
+
+def _cut_ssh(hosts: HostsLab) -> None:
+    """End the machine's end of every connection of the product's user, as a broken firewall would."""
+    each = (
+        'for one in /proc/[0-9]*; do case "$(tr "\\0" " " <$one/cmdline 2>/dev/null)" in '
+        '"sshd: ops"*) kill -9 "${one#/proc/}" ;; esac; done; true'
+    )
+    inside(hosts.lab, hosts.machine(NODE), "sh", "-c", each)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("cycle")
 def test_node_that_is_not_ready_any_more_on_a_machine_that_was_reset_is_joined_anew(product: Product) -> None:
     hosts = product.hosts
     joining.reset_machine(hosts, NODE)
