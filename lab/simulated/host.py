@@ -30,6 +30,11 @@ FAULTS = {
     "never-boots": "powered on, it neither answers SSH nor reports to the cluster",
     "gpu-lost": "one GPU fewer is allocatable",
     "power-unknown": "its power controller fails",
+    "etcd-down": "its container of etcd does not run",
+    "etcd-unhealthy": "its member of etcd does not answer",
+    "etcd-mute": "etcdctl on this host fails, although its member works",
+    "crictl-missing": "it has no crictl",
+    "member-stays": "kubeadm reset only warns that it could not take its member out of etcd",
     "reset-fails": "kubeadm reset ends with an error, after the kubelet was stopped",
 }
 
@@ -39,6 +44,7 @@ class Host:
     """One machine. ``booted`` is seconds since the epoch; ``powered_off`` counts how often it went off, however.
 
     ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now.
+    ``etcd``: the id of its member of etcd; empty: it has none.
     """
 
     node: str
@@ -59,6 +65,7 @@ class Host:
     kubelet_starts: bool = True
     kubelet_runs: bool = True
     resets: int = 0
+    etcd: str = ""
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / f"{self.node}.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -124,6 +131,7 @@ def create(lab: Lab, wanted: Iterable[Wanted], *, port: int) -> list[Host]:
             private, public = ssh_pair()
             hostname = wish.hostname or wish.node
             host = Host(wish.node, wish.role, next(free), port, wish.gpus, private, public, hostname)
+            host.etcd = _new_member_id() if wish.role == "control-plane" else ""
             host.save(lab.simulated)
             made.append(host)
         _write_known_hosts(lab, [*others, *made])
@@ -140,6 +148,11 @@ def remove(lab: Lab, node: str) -> None:
 def _write_known_hosts(lab: Lab, hosts: Iterable[Host]) -> None:
     lines = [host.known_hosts_line for host in hosts]
     write_atomically(lab.known_hosts, "".join(f"{line}\n" for line in lines), 0o644)
+
+
+def _new_member_id() -> str:
+    """As etcd makes them: 64 bits."""
+    return f"{uuid.uuid4().int >> 66:x}"
 
 
 def _address(number: int) -> str:
