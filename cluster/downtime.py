@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 
 from cluster import (
     admission,
+    announcing,
     crossing,
-    events,
+    etcd_quorum,
     formerly,
     limits,
     names,
@@ -248,11 +249,17 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
     _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
-    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
+    judge = _judge_of(api, settings, start) if start.procedure != "rejoin" else _no_objection
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
-    _announce(api, new)
+    announcing.announce(api, new)
     return new
+
+
+def _judge_of(api: Api, settings: Settings, start: Start) -> admission.Judge:
+    node, options = start.node, start.options
+    asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
+    return limits.judge_of(api, node, settings.limits, start.procedure, asks)
 
 
 def _no_objection(_: frozenset[str]) -> list[Finding]:
@@ -260,23 +267,15 @@ def _no_objection(_: frozenset[str]) -> list[Finding]:
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits)
+    judge = limits.judge_of(api, start.node, settings.limits, "remove")
     admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
     new = Records(api).update(
         start.node,
         lock.epoch,
         lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
     )
-    _announce(api, new)
+    announcing.announce(api, new)
     return new
-
-
-def _announce(api: Api, new: Record) -> None:
-    events.emit(api, new.node, new.node_uid, "DowntimeOpened", f"{new.procedure} downtime by {new.who}: {new.reason}")
-    if new.gate is not None and new.gate.verdict == "overridden":
-        why = new.options.get("override_recovery_gate", "")
-        said = f"by {new.who}, without a good backup: {why}"
-        events.emit(api, new.node, new.node_uid, "RecoveryGateOverridden", said, warning=True)
 
 
 def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:
@@ -350,7 +349,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
     before = former.found if former is not None else _found(found or {}, api)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
-    return noted(
+    new = noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",
             epoch=lock.epoch,
@@ -365,11 +364,14 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
             flow_run=start.flow_run,
             found=before,
             kept=former.kept if former is not None else None,
+            member=former.member if former is not None else None,
             gate=start.gate,
             steps=gate,
         ),
         f"opened by {start.who}",
     )
+    accepted = announcing.accepted(new)
+    return noted(new, accepted) if accepted else new
 
 
 def _found(found: Object, api: Api) -> Found:

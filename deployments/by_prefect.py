@@ -49,6 +49,7 @@ def _planned(node: str, options: PlannedOptions) -> Report:
         override_pdb=options.override_pdb,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
+        accept_lost_tolerance=options.accept_lost_tolerance,
     )
 
 
@@ -67,6 +68,7 @@ def _unplanned(node: str, options: UnplannedOptions) -> Report:
         override_storm=options.override_storm,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
+        accept_lost_tolerance=options.accept_lost_tolerance,
     )
 
 

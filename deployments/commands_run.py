@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,6 +44,7 @@ def run(
     dead_kubelet: choices.DeadKubeletOption = None,
     resets: choices.ResetsOption = 0,
     override_storm: choices.StormOption = "",
+    accept_lost_tolerance: choices.ToleranceOption = "",
     host: choices.HostOption = "",
     role: choices.RoleOption = None,
     yes_rejoin: choices.YesRejoinOption = "",
@@ -73,6 +74,7 @@ def run(
         dead_kubelet=dead_kubelet,
         resets=resets,
         override_storm=override_storm,
+        accept_lost_tolerance=accept_lost_tolerance,
         host=host,
         role=role,
         yes_rejoin=yes_rejoin,
@@ -168,13 +170,15 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     end.about(node, lambda: how.session.standing(node))
     say, ask = teller(how.output, node), asking.asker(how.output)
     say("plan", "looking at the cluster, the machine and the backups")
-    made = commands_plan.make(
-        how.session, node, how.options, checksums=how.local and planning.run_depth(how.options) == "checksums"
-    )
+    checksums = how.local and planning.run_depth(how.options) == "checksums"
+    made = commands_plan.make(how.session, node, how.options, checksums=checksums)
     if how.dry_run:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
         commands_plan.show(made, how.output)
+    if asking.lost_tolerance(made, how.output):
+        how = replace(how, options=how.options.model_copy(update={"accept_lost_tolerance": node}))
+        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
