@@ -34,7 +34,7 @@ Over SSH the user reads `/proc/sys/kernel/random/boot_id` and `/etc/machine-id`,
 | `systemctl poweroff` | every host (unless `[power] off` is another) | shutting it down |
 | `systemctl restart kubelet` | every host | unplanned recovery with `--dead-kubelet restart` |
 | `crictl ps`, `crictl exec`, else `etcdctl` | control-plane hosts | which members of etcd are healthy |
-| `kubeadm`, and small scripts by `sh` | hosts that are removed or rejoined; for the token a control-plane host | removal, rejoin |
+| `kubeadm`, and small scripts by `sh` | hosts that leave or join, and one control-plane host | removal and rejoin |
 """
 _HEADER = f"""# What the service account {names.NAMESPACE} may do, and why: the same as in docs/permissions.md.
 # Made from cluster/permissions.py by 'python -m deployments.permission_documents'. Apply it with 'kubectl apply -f'.
