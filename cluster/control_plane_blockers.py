@@ -44,7 +44,6 @@ def lost(seen: Observation) -> Iterator[Finding]:
         return
     voting = seen.etcd.voting
     if not voting:
-        yield from etcd_quorum.objections(seen.etcd, seen.node_name, "")
         return
     healthy = sum(voting.values())
     spare = quorum.tolerance(len(voting), healthy)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NO_TOLERANCE = "etcd-no-fault-tolerance"
 """The code of the blocker that a person can lift, by typing the node's name."""
+NOT_OBSERVED = "etcd-not-observed"
+"""The code of the blocker for what could not be asked."""
 
 
 def objections(view: EtcdView | None, node: str, accepted: str) -> list[Finding]:
@@ -116,7 +118,7 @@ def _state(view: EtcdView, node: str) -> str:
 def _not_observed(view: EtcdView | None) -> Finding:
     why = "; ".join(view.problems) if view is not None else ""
     return Finding(
-        code="etcd-not-observed",
+        code=NOT_OBSERVED,
         message="The members of etcd could not be observed, so it is not known whether it keeps its quorum"
         + (f" ({why})" if why else ""),
         remedy="See on a control-plane host 'crictl ps --name etcd', and [hosts] in the configuration; 'downtime "

@@ -74,9 +74,12 @@ def _power(case: Case) -> Iterator[Finding]:
 
 
 def _etcd(case: Case) -> Iterator[Finding]:
-    """A machine that still runs may have a member of etcd that still works."""
-    if node_.kind(case.node) == "control-plane" and case.adds_downtime:
-        yield from etcd_quorum.objections(case.observation.etcd, case.name, case.options.accept_lost_tolerance)
+    """A machine that still runs may have a member of etcd that still works; and nobody could see one back, unasked."""
+    others = any(one.kind == "control-plane" and one.name != case.name for one in case.observation.nodes)
+    if node_.kind(case.node) != "control-plane" or not others:
+        return
+    found = etcd_quorum.objections(case.observation.etcd, case.name, case.options.accept_lost_tolerance)
+    yield from (one for one in found if case.adds_downtime or one.code == etcd_quorum.NOT_OBSERVED)
 
 
 def _storm(case: Case) -> Iterator[Finding]:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from cluster import api_endpoint, control_plane_blockers, etcd_quorum, planned
+from cluster import api_endpoint, control_plane_blockers, etcd_quorum, planned, unplanned
+from cluster.config import PowerCommandSettings, PowerSettings
 from cluster.etcd_members import EtcdView, Member
-from cluster.inventory import NodeSummary
+from cluster.inventory import NodeSummary, summary
 from cluster.observation import Observation
-from cluster.options import PlannedOptions
+from cluster.options import PlannedOptions, UnplannedOptions
 from cluster.plan import Finding
+from tests.unit.outage_cases import OTHERS, failed
 from tests.unit.planning_cases import node, observation, record, settings
 
 NAMES = ("m1", "m2", "m3", "m4", "m5")
@@ -156,3 +158,28 @@ def test_an_address_needs_no_name_service() -> None:
     assert api_endpoint.addresses("https://[fd00::1]:6443") == ("fd00::1",)
     assert api_endpoint.addresses("https://localhost:6443") != ()
     assert api_endpoint.addresses("nonsense") == ()
+
+
+@pytest.mark.parametrize(
+    ("seen_etcd", "options", "codes"),
+    [
+        (view(False, True, True), {}, []),
+        (view(True, True, True), {}, []),
+        (view(True, False, True), {}, []),
+        (view(True, True, True), {"resets": 1}, ["etcd-no-fault-tolerance"]),
+        (view(True, True, True), {"resets": 1, "accept_lost_tolerance": "m1"}, []),
+        (view(True, False, True), {"resets": 1, "accept_lost_tolerance": "m1"}, ["etcd-quorum"]),
+        (EtcdView(problems=("m2: silent",)), {}, ["etcd-not-observed"]),
+        (None, {}, ["etcd-not-observed"]),
+    ],
+)
+def test_a_recovery_stops_nothing_against_the_quorum(
+    seen_etcd: EtcdView | None, options: dict[str, Any], codes: list[str]
+) -> None:
+    others = tuple(NodeSummary(name=name, kind="control-plane") for name in ("m2", "m3"))
+    own = node("m1", role="control-plane", ready=False)
+    seen = failed(own, nodes=(summary(own), *others, *OTHERS), etcd=seen_etcd)
+    argv = PowerCommandSettings(on=["/bin/true"], status=["/bin/true"], reset=["/bin/true"])
+    powered = settings().model_copy(update={"power": PowerSettings(on="command", status="command", command=argv)})
+    chosen = UnplannedOptions(power_on="controller", hold=False, **options)
+    assert [one.code for one in unplanned.plan(seen, chosen, powered, None).blockers] == codes
