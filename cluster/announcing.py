@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cluster import events
+from cluster import events, names
 from cluster.api import Api
-from cluster.record import Record
+from cluster.record import Approval, Record, approved
 
 
 def announce(api: Api, new: Record) -> None:
@@ -18,8 +18,24 @@ def announce(api: Api, new: Record) -> None:
         events.emit(api, new.node, new.node_uid, "LostToleranceAccepted", said, warning=True)
 
 
+def with_acceptance(new: Record) -> Record:
+    """The record with what a person accepted for etcd when this downtime began, as an answer like any other. Pure."""
+    known = any(one.subject == "lost-tolerance" for one in new.approvals)
+    if known or not accepted(new):
+        return new
+    answer = Approval(
+        subject="lost-tolerance",
+        digest=names.digest(new.node),
+        items=(new.node,),
+        answer="accept",
+        who=new.who,
+        at=new.updated,
+    )
+    return approved(new, answer)
+
+
 def accepted(new: Record) -> str:
-    """What a person accepted for etcd when this downtime began, in a sentence; empty: nothing. Pure."""
+    """The same, in a sentence; empty: nothing. Pure."""
     if new.options.get("accept_lost_tolerance") != new.node:
         return ""
     return f"{new.who} accepted, by typing the node's name, that no further member of etcd may fail while it is down"

@@ -31,6 +31,7 @@ from cluster import (
     service,
     unplanned,
 )
+from cluster import node as node_
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked, Misused, Waiting
@@ -41,6 +42,9 @@ from cluster.plan import Finding
 from cluster.question import Answer, Question
 from cluster.record import Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
+
+# The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
+_MASTER = 4
 
 Say = Callable[[str, str], None]
 Ask = Callable[[Question], Answer]
@@ -162,8 +166,9 @@ def go_on(
 def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
     names.node_name(name)
     require_cluster(api, settings)
-    lock = Lock(api, name, settings.cluster.lock_seconds)
-    above = max(_epoch(Records(api).read(name)), _epoch_on_node(api, name))
+    found = nodes.find(api, name) or {"metadata": {}}
+    lock = Lock(api, name, settings.cluster.lock_seconds, _MASTER if node_.kind(found) == "control-plane" else 1)
+    above = max(_epoch(Records(api).read(name)), _epoch_on(found))
     try:
         # Inside: a signal that comes just after it was taken must not leave it to run out.
         lock.acquire(above)
@@ -233,10 +238,9 @@ def _epoch(record: Record | None) -> int:
     return record.epoch if record is not None else 0
 
 
-def _epoch_on_node(api: Api, name: str) -> int:
+def _epoch_on(found: Object) -> int:
     # The mark outlives a namespace that was deleted, or a backup of the cluster that was restored.
-    found = api.get(f"{nodes.NODES}/{name}")
-    mark = ownership.read(found) if found is not None else None
+    mark = ownership.read(found)
     return mark.epoch if mark is not None else 0
 
 
@@ -272,7 +276,9 @@ def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lo
     new = Records(api).update(
         start.node,
         lock.epoch,
-        lambda old: crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run),
+        lambda old: announcing.with_acceptance(
+            crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run)
+        ),
     )
     announcing.announce(api, new)
     return new
@@ -370,8 +376,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
         ),
         f"opened by {start.who}",
     )
-    accepted = announcing.accepted(new)
-    return noted(new, accepted) if accepted else new
+    return announcing.with_acceptance(new)
 
 
 def _found(found: Object, api: Api) -> Found:

@@ -30,7 +30,7 @@ Phase = Literal[
     "admitted", "asking", "draining", "drained", "stopping", "off", "starting", "returning", "aborting", "closed"
 ]
 Course = Literal["", "returned", "down"]
-Subject = Literal["interactive", "tolerating", "return", "power-off", "dead-kubelet"]
+Subject = Literal["interactive", "tolerating", "return", "power-off", "dead-kubelet", "lost-tolerance"]
 
 
 class _Model(BaseModel):

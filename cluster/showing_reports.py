@@ -46,6 +46,7 @@ SUBJECTS = {
     "return": "the return",
     "power-off": "the power",
     "dead-kubelet": "the machine with a dead kubelet",
+    "lost-tolerance": "the loss of etcd's fault tolerance",
 }
 
 
