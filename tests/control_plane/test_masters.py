@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from lab.power import power
 from tests.control_plane import driving, recovering
 from tests.control_plane.masters import ACCEPTED, HELD, NAMES, Masters
 from tests.control_plane.protocol_states import drained, fleet_of, machine_of, untouched
+from tests.control_plane.test_cli_doing import at_a_terminal
 from tests.control_plane.test_two_at_once import race_of
 
 ROUNDS = 50
@@ -53,6 +55,17 @@ def test_a_master_is_maintained_once_its_name_was_typed(masters: Masters) -> Non
     assert (
         "about the loss of etcd's fault tolerance: master-2" in showing_reports.decisions(report.of_record(record))[0]
     )
+
+
+def test_a_person_at_the_terminal_types_the_name(masters: Masters, tmp_path: Path) -> None:
+    words, question = ("run", "planned", "master-2", "--local", "--no-hold"), "Node that goes down all the same: "
+    code, text = at_a_terminal(masters.lab, tmp_path, words, ((question, "master-3"),))
+    assert code == 3
+    assert "etcd-no-fault-tolerance" in text
+    code, text = at_a_terminal(masters.lab, tmp_path, words, ((question, "master-2"), ("Go on? [y/N] ", "n")))
+    assert code == 3
+    assert "The plan was not confirmed" in text
+    assert untouched(masters.api, "master-2")
 
 
 def test_while_a_master_is_down_no_other_one_may_go(masters: Masters) -> None:
@@ -189,6 +202,7 @@ def test_a_master_that_failed_is_recovered(masters: Masters) -> None:
     assert "its member of etcd is healthy (3 of 3 are)" in record.steps["see-back"].proof
 
 
+@pytest.mark.long
 def test_a_master_with_a_dead_kubelet_is_not_shut_down_against_the_quorum(masters: Masters) -> None:
     host = machine_of(masters.lab, "master-1")
     recovering.on_host(masters.settings, host, "systemctl", "stop", "kubelet")
