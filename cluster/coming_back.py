@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from cluster import consent, flapping, nodes, outage, proven_off
+from cluster import consent, etcd_quorum, flapping, nodes, outage, proven_off
 from cluster import node as node_
 from cluster import record as records_of
 from cluster.api import Object
@@ -44,8 +44,9 @@ def _see_back(downtime: Downtime) -> Seen:
     if not sees_renewals(downtime, wait):
         raise _not_back(downtime, wait, "it is called Ready, but its kubelet does not renew the node's lease")
     proven_off.void(downtime)
+    etcd = etcd_quorum.see_member_back(downtime)
     sent = next((one for one in downtime.record.changes if one.what == "shutdown"), None)
-    proof = f"Ready, with boot {boot}{' (new)' if gone else ''}, and its lease is being renewed"
+    proof = f"Ready, with boot {boot}{' (new)' if gone else ''}, and its lease is being renewed{etcd}"
     return Seen(proof, Made("shutdown", sent.value, "undone") if sent is not None else None)
 
 

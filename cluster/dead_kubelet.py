@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import consent, outage, probing, reach
+from cluster import consent, etcd_quorum, outage, probing, reach
 from cluster import node as node_
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Misused
@@ -154,6 +154,7 @@ def _shut_down(downtime: Downtime) -> None:
         )
     with reach.ssh(downtime) as ssh:
         boot = require_identity(downtime, ssh)
+        etcd_quorum.require(downtime)
         downtime.write(lambda old: change_is(old, "shutdown", boot, "intended"))
         ended(downtime, boot)
         with downtime.lock.for_at_least(_OFF_TIMEOUT * 2):

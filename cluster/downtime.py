@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 
 from cluster import (
     admission,
+    announcing,
     crossing,
-    events,
+    etcd_quorum,
     formerly,
     limits,
     names,
@@ -30,6 +31,7 @@ from cluster import (
     service,
     unplanned,
 )
+from cluster import node as node_
 from cluster import record as records_of
 from cluster.api import Api, Object
 from cluster.config import Settings
@@ -41,6 +43,9 @@ from cluster.plan import Finding
 from cluster.question import Answer, Question
 from cluster.record import Approval, Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
+
+# The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
+_MASTER = 4
 
 Say = Callable[[str, str], None]
 Ask = Callable[[Question], Answer]
@@ -163,8 +168,9 @@ def go_on(
 def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
     names.node_name(name)
     require_cluster(api, settings)
-    lock = Lock(api, name, settings.cluster.lock_seconds)
-    above = max(_epoch(Records(api).read(name)), _epoch_on_node(api, name))
+    found = nodes.find(api, name) or {"metadata": {}}
+    lock = Lock(api, name, settings.cluster.lock_seconds, _MASTER if node_.kind(found) == "control-plane" else 1)
+    above = max(_epoch(Records(api).read(name)), _epoch_on(found))
     try:
         # Inside: a signal that comes just after it was taken must not leave it to run out.
         lock.acquire(above)
@@ -236,10 +242,9 @@ def _epoch(record: Record | None) -> int:
     return record.epoch if record is not None else 0
 
 
-def _epoch_on_node(api: Api, name: str) -> int:
+def _epoch_on(found: Object) -> int:
     # The mark outlives a namespace that was deleted, or a backup of the cluster that was restored.
-    found = api.get(f"{nodes.NODES}/{name}")
-    mark = ownership.read(found) if found is not None else None
+    mark = ownership.read(found)
     return mark.epoch if mark is not None else 0
 
 
@@ -252,11 +257,17 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
     _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
-    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
+    judge = _judge_of(api, settings, start) if start.procedure != "rejoin" else _no_objection
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
     Records(api).open(new, lock.check)
-    _announce(api, new)
+    announcing.announce(api, new)
     return new
+
+
+def _judge_of(api: Api, settings: Settings, start: Start) -> admission.Judge:
+    node, options = start.node, start.options
+    asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
+    return limits.judge_of(api, node, settings.limits, start.procedure, asks)
 
 
 def _no_objection(_: frozenset[str]) -> list[Finding]:
@@ -264,29 +275,20 @@ def _no_objection(_: frozenset[str]) -> list[Finding]:
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits)
+    judge = limits.judge_of(api, start.node, settings.limits, "remove")
     admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
     new = Records(api).update(
         start.node,
         lock.epoch,
         lambda old: records_of.with_answers(
-            crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run), start.approvals
+            announcing.with_acceptance(
+                crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run)
+            ),
+            start.approvals,
         ),
     )
-    _announce(api, new)
+    announcing.announce(api, new)
     return new
-
-
-def _announce(api: Api, new: Record) -> None:
-    events.emit(api, new.node, new.node_uid, "DowntimeOpened", f"{new.procedure} downtime by {new.who}: {new.reason}")
-    if new.gate is not None and new.gate.verdict == "overridden":
-        why = new.options.get("override_recovery_gate", "")
-        said = f"by {new.who}, without a good backup: {why}"
-        events.emit(api, new.node, new.node_uid, "RecoveryGateOverridden", said, warning=True)
-    storm = str(new.options.get("override_storm") or "").strip()
-    if storm:
-        said = f"by {new.who}, although many nodes may be down at once: {storm}"
-        events.emit(api, new.node, new.node_uid, "StormGuardOverridden", said, warning=True)
 
 
 def _continue(api: Api, name: str, present: Record | None, lock: Lock, abort: bool) -> Record:
@@ -375,12 +377,13 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
             flow_run=start.flow_run,
             found=before,
             kept=former.kept if former is not None else None,
+            member=former.member if former is not None else None,
             gate=start.gate,
             steps=gate,
         ),
         f"opened by {start.who}",
     )
-    return records_of.with_answers(opened, start.approvals)
+    return records_of.with_answers(announcing.with_acceptance(opened), start.approvals)
 
 
 def _found(found: Object, api: Api) -> Found:

@@ -55,7 +55,7 @@ def look(api: Api, settings: Settings, apart: str = "") -> EtcdView:
     for one in sorted(masters, key=lambda master: (node_.name(master) == apart, not node_.ready(master))):
         name = node_.name(one)
         try:
-            return EtcdView(members=_through(api, settings, one, known), asked=name, problems=tuple(problems))
+            return EtcdView(members=through(api, settings, one, known), asked=name, problems=tuple(problems))
         except DowntimeError as error:
             problems.append(f"{name}: {error.message}")
     return EtcdView(problems=tuple(problems))
@@ -71,6 +71,28 @@ def addresses(masters: Collection[Object]) -> dict[str, tuple[str, ...]]:
         )
         for one in masters
     }
+
+
+def through(api: Api, settings: Settings, master: Object, known: Mapping[str, Collection[str]]) -> tuple[Member, ...]:
+    """All members of etcd, as the host of one control-plane node tells them, which must be proven to be the node's.
+
+    Args:
+        master: its Node.
+        known: the addresses of each control-plane node, by its name.
+
+    Raises:
+        Blocked: ``host-identity``; and what :func:`members` raises.
+    """
+    name = node_.name(master)
+    where = locate(settings.hosts, name, node_.address(master))
+    with reach.session(api, settings, where) as ssh:
+        if ssh.boot_id() != node_.boot_id(master):
+            raise Blocked(
+                "host-identity",
+                f"the machine at {where} is not that node, or was restarted just now: its boot id is another one",
+                f"Correct the address of {name} in [hosts.addresses].",
+            )
+        return members(ssh, known)
 
 
 def members(ssh: Ssh, known: Mapping[str, Collection[str]]) -> tuple[Member, ...]:
@@ -121,19 +143,6 @@ def _container(ssh: Ssh) -> str:
         raise
     ids = found.stdout.split() if found.exit_code == 0 else []
     return ids[0] if ids and _CONTAINER.fullmatch(ids[0]) else ""
-
-
-def _through(api: Api, settings: Settings, master: Object, known: Mapping[str, Collection[str]]) -> tuple[Member, ...]:
-    name = node_.name(master)
-    where = locate(settings.hosts, name, node_.address(master))
-    with reach.session(api, settings, where) as ssh:
-        if ssh.boot_id() != node_.boot_id(master):
-            raise Blocked(
-                "host-identity",
-                f"the machine at {where} is not that node, or was restarted just now: its boot id is another one",
-                f"Correct the address of {name} in [hosts.addresses].",
-            )
-        return members(ssh, known)
 
 
 def _not_observed(ssh: Ssh, why: str) -> Blocked:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import node, nodes, permissions, reach, recovery
+from cluster import examination_etcd, node, nodes, permissions, reach, recovery
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.downtime import cluster_uid
@@ -78,6 +78,9 @@ def of_machines(api: Api, settings: Settings, names: Collection[str]) -> Iterato
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for lines in pool.map(lambda one: list(_machine(api, settings, one)), found):
             yield from lines
+    masters = [one for one in found if node.kind(one) == "control-plane"]
+    if masters:
+        yield from examination_etcd.lines(api, settings, masters)
 
 
 def of_recovery(api: Api, settings: Settings) -> Iterator[Line]:

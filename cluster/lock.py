@@ -34,16 +34,18 @@ class Lock:
 
     Args:
         seconds: how long the lease lives without renewal; it is renewed three times as often.
+        times: so many times as long, renewed as often: where it is known that the API server will be away for a while.
     """
 
-    def __init__(self, api: Api, node: str, seconds: int) -> None:
+    def __init__(self, api: Api, node: str, seconds: int, times: int = 1) -> None:
         # Acquiring may wait for a server that restarts; renewing is tried again by the thread.
         self._patient = api
         # A request that hangs must leave time for another one.
         self._api = api.with_patience(0, timeout=seconds / 6)
         self._node = node
-        self._normal = seconds
-        self._seconds = seconds
+        self._every = seconds / 3
+        self._normal = seconds * times
+        self._seconds = self._normal
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self.epoch = 0
         self._expires = 0.0
@@ -189,7 +191,7 @@ class Lock:
         }
 
     def _renew_until_stopped(self) -> None:
-        while not self._stop.wait(self._normal / 3):
+        while not self._stop.wait(self._every):
             self._renew()
             if self._lost:
                 return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from cluster import admission, eviction, limits, node, nodes, planning, reach
+from cluster import admission, etcd_quorum, eviction, limits, node, nodes, planning, reach
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
@@ -68,15 +68,15 @@ def _rebooted(downtime: Downtime, sent: str) -> bool:
 
 
 def _shut_down(downtime: Downtime) -> None:
-    admission.check_again(
-        downtime.api, downtime.node, limits.judge_of(downtime.api, downtime.node, downtime.settings.limits)
-    )
+    judge = limits.judge_of(downtime.api, downtime.node, downtime.settings.limits, downtime.record.procedure)
+    admission.check_again(downtime.api, downtime.node, judge)
     _, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]
         raise Blocked(first.code, first.message, first.remedy)
     eviction.require_still_drained(downtime)
     boot = require_identity(downtime)
+    etcd_quorum.require(downtime)
     perhaps_sent = bool(downtime.record.shut_down_boot)
     downtime.write(lambda old: change_is(old, "shutdown", boot, "intended"))
     try:
@@ -249,7 +249,8 @@ def _see_back(downtime: Downtime) -> Seen:
     wait = max(60.0, 3 * lease_seconds(downtime))
     if lease_renewals(downtime, wait) < _RENEWALS:
         raise _not_back(downtime, wait, "it is called Ready, but its kubelet does not renew the node's lease")
-    proof = f"Ready, with boot {boot}{' (new)' if sent else ''}, and its lease is being renewed"
+    etcd = etcd_quorum.see_member_back(downtime)
+    proof = f"Ready, with boot {boot}{' (new)' if sent else ''}, and its lease is being renewed{etcd}"
     return Seen(proof, Made("shutdown", sent, "undone") if sent else None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import eviction, gpus, outage, probing
+from cluster import etcd_quorum, eviction, gpus, outage, probing
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Object
@@ -59,9 +59,10 @@ def _see_services(downtime: Downtime) -> Seen:
         raise _not_in_order(downtime, ["its kubelet does not renew the node's lease"])
     if probing.probe(lambda: None if _missing(downtime) else True, seconds, first=1.0) is None:
         raise _not_in_order(downtime, _missing(downtime))
+    etcd = etcd_quorum.see_member_back(downtime)
     found = downtime.record.found
     counted = ", ".join(f"{count} {name}" for name, count in sorted(found.gpus.items()) if count)
-    return Seen(f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck")
+    return Seen(f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck{etcd}")
 
 
 def _not_in_order(downtime: Downtime, lacking: list[str]) -> Failed:

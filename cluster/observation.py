@@ -20,6 +20,7 @@ from cluster import pods as pod_
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.errors import Blocked
+from cluster.etcd_members import EtcdView
 from cluster.inventory import NodeSummary
 from cluster.joining import Joining
 from cluster.local_volumes import LocalVolume
@@ -71,6 +72,10 @@ class Observation(BaseModel):
     outage: OutageFacts | None = Field(default=None, description="Of an unplanned recovery: the signs of life.")
     local_volumes: tuple[LocalVolume, ...] = Field(default=(), description="Of a removal: data that is lost with it.")
     bound_pods: tuple[str, ...] = Field(default=(), description="Of a removal: pods that can run on no other node.")
+    etcd: EtcdView | None = Field(default=None, description="Of a control-plane node; None: etcd was not asked.")
+    server_addresses: tuple[str, ...] = Field(
+        default=(), description="Of a control-plane node: where the API server that is talked to is, by name or number."
+    )
     joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 
 

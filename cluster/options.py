@@ -10,7 +10,7 @@ from cluster.errors import Blocked
 
 Procedure = Literal["planned", "unplanned", "remove", "rejoin"]
 Interactive = Literal["ask", "evict", "refuse"]
-Role = Literal["", "gpu-worker", "cpu-worker", "system"]
+Role = Literal["", "gpu-worker", "cpu-worker", "system", "control-plane"]
 DeadKubelet = Literal["ask", "leave", "restart", "shut-down"]
 
 
@@ -40,6 +40,11 @@ class _Draining(_Chosen):
 class PlannedOptions(_Draining):
     """The choices of planned maintenance."""
 
+    accept_lost_tolerance: str = Field(
+        default="",
+        max_length=253,
+        description="The name of a control-plane node, typed: no further member of etcd may fail while it is down.",
+    )
     shut_down: bool = Field(default=True, description="Shut the machine down after the drain, and see it back.")
     power_on: Literal["controller", "person"] = Field(
         default="person", description="Who switches the machine on again: the power controller, or a person."
@@ -70,6 +75,11 @@ class UnplannedOptions(_Chosen):
     )
     hold: bool = Field(default=True, description="Wait, before the return, until a person says that it may return.")
     adopt_taint: bool = Field(default=False, description="Make a runai=drain taint set by hand ours: it is removed.")
+    accept_lost_tolerance: str = Field(
+        default="",
+        max_length=253,
+        description="The name of a control-plane node, typed: no further member of etcd may fail while it is down.",
+    )
     override_storm: str = Field(default="", max_length=500, description="Why to go on although many nodes are down.")
     override_recovery_gate: str = Field(
         default="",
@@ -92,6 +102,11 @@ class RemoveOptions(_Draining):
     """The choices of permanent removal."""
 
     confirmed: str = Field(default="", description="The node's name, typed once more: it is to go for good.")
+    accept_lost_tolerance: str = Field(
+        default="",
+        max_length=253,
+        description="The name of a control-plane node, typed: no further member of etcd may fail once it is gone.",
+    )
 
     @property
     def shut_down(self) -> bool:

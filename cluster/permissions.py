@@ -99,14 +99,15 @@ PERMISSIONS = (
     Permission(
         ("list", "delete"),
         ("secrets",),
-        "join tokens: finding those of this product by their description, and deleting them",
+        "join tokens and certificates that are uploaded for a join: finding those of this product, and deleting them",
         namespace="kube-system",
         without="no machine can be rejoined",
     ),
     Permission(
         ("get",),
         ("configmaps",),
-        "the cluster's certificate authority, by which a machine of another cluster is recognised",
+        "the cluster's certificate authority, by which a machine of another cluster is recognised, and kubeadm's "
+        "configuration of the cluster, with which control-plane nodes join",
         namespace="kube-system",
         without="no machine that has joined before can be rejoined",
     ),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, consent, disruption, service, system_nodes
+from cluster import capacity, consent, control_plane_blockers, disruption, service, system_nodes
 from cluster import node as node_
 from cluster import pods as pod_
+from cluster.options import PlannedOptions
 from cluster.plan import Finding
 from cluster.planned_case import Case, listed, titles
 from cluster.verdict import BLOCKER_CODE
@@ -25,6 +26,8 @@ def of(case: Case) -> tuple[Finding, ...]:
         seen = case.observation
         found += system_nodes.objections(seen.nodes, case.name, seen.down)
         found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
+        if isinstance(case.options, PlannedOptions):
+            found += control_plane_blockers.of(seen, case.options.accept_lost_tolerance, found)
     if case.before_taint:
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:

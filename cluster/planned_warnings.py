@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import disruption, gpu_return, ownership, service
+from cluster import control_plane_blockers, disruption, gpu_return, ownership, service
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster import workloads as workloads_
+from cluster.options import PlannedOptions
 from cluster.plan import Finding
 from cluster.planned_case import DRAIN, Case, listed, titles
 
@@ -21,6 +22,8 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += [*_gpus(case), *_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)
+    if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):
+        found += control_plane_blockers.warnings(case.observation, case.options.accept_lost_tolerance)
     return tuple(found)
 
 

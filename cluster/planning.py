@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import admission, crossing, host_reset, join_observation, losses, node, outage, planners, reach, recovery
+from cluster import (
+    admission,
+    api_endpoint,
+    crossing,
+    etcd,
+    host_reset,
+    join_observation,
+    losses,
+    node,
+    outage,
+    planners,
+    procedures,
+    reach,
+    recovery,
+)
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import DowntimeError
@@ -62,6 +76,9 @@ def _plan(
     # A removal that was begun may have deleted the Node already.
     gone_ok = begun and isinstance(options, RemoveOptions)
     seen = observe(api, name, settings, down=down, recovery=verdict, absent_ok=gone_ok)
+    if _etcd_matters(seen, options, record):
+        asked = {"etcd": etcd.look(api, settings, name), "server_addresses": api_endpoint.addresses(api.server)}
+        seen = seen.model_copy(update=asked)
     if isinstance(options, UnplannedOptions):
         seen = outage.look(api, settings, seen, record)
         return seen, planners.plan(seen, options, settings, record)
@@ -72,6 +89,18 @@ def _plan(
         host, power = _machine(api, settings, seen, name, host_reset.RESET if reset else _POWER_OFF)
         seen = seen.model_copy(update={"host": host, "power_status": power})
     return seen, planners.plan(seen, options, settings, record)
+
+
+def _etcd_matters(seen: Observation, options: Options, record: Record | None) -> bool:
+    """Whether a control-plane node is still to go down, or what is left of etcd is to be told."""
+    if seen.node is None or node.kind(seen.node) != "control-plane":
+        return False
+    # Of an only one it is clear, and asking takes seconds.
+    if not any(one.kind == "control-plane" and one.name != seen.node_name for one in seen.nodes):
+        return False
+    if isinstance(options, RemoveOptions):
+        return _still_to_stop(options, record)
+    return record is None or bool({"taint", "shut-down"} & set(procedures.left(record)))
 
 
 def _rejoin(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cluster import dead_kubelet, outage, probing, reach
+from cluster import dead_kubelet, etcd_quorum, outage, probing, reach
 from cluster import node as node_
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Failed
@@ -45,6 +45,7 @@ def _reset(downtime: Downtime) -> None:
         _require_gate(downtime)
         require_in_service(downtime)
         _require_not_another(downtime)
+        etcd_quorum.require(downtime)
         _reset_once(downtime)
         seconds = downtime.settings.drain.back_minutes * 60
         if probing.probe(lambda: back(downtime), seconds, first=1.0) is not None:

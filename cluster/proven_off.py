@@ -34,10 +34,9 @@ def take(downtime: Downtime) -> str:
     if proof is None:
         return ""
     if not reach.see_silent(downtime, 10):
-        if state != "off":
-            void(
-                downtime
-            )  # else what is decided next, of a machine that runs, would be refused for a quarter of an hour
+        if status.state != "off":
+            # Else what is decided next, of a machine that runs, would be refused for a quarter of an hour.
+            void(downtime)
         raise Blocked(
             "power-mismatch",
             f"The machine of {downtime.node} is said to be off, but something answers at "

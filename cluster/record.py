@@ -31,7 +31,16 @@ Phase = Literal[
 ]
 Course = Literal["", "returned", "down"]
 Subject = Literal[
-    "interactive", "tolerating", "return", "power-off", "dead-kubelet", "flapping", "gpus", "removal", "rejoin"
+    "interactive",
+    "tolerating",
+    "return",
+    "power-off",
+    "dead-kubelet",
+    "flapping",
+    "gpus",
+    "removal",
+    "rejoin",
+    "lost-tolerance",
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from cluster import node as node_
 from cluster import planned_steps, planned_warnings, removal_quorum
+from cluster.options import RemoveOptions
 from cluster.plan import Finding, Loss, PlannedStep
 from cluster.planned_case import Case, listed
 from cluster.remove_blockers import before_reset

@@ -48,6 +48,7 @@ SUBJECTS = {
     "dead-kubelet": "the machine with a dead kubelet",
     "removal": "the removal",
     "rejoin": "the machine that is to join",
+    "lost-tolerance": "the loss of etcd's fault tolerance",
 }
 
 

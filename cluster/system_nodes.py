@@ -1,4 +1,4 @@
-"""Which nodes must stay up whatever happens to the others: the last system node, and the control plane. Pure."""
+"""Which nodes must stay up whatever happens to the others: the last system node, the only control plane. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def objections(
     if own is None:
         return []
     if own.kind == "control-plane":
-        return [_control_plane(own, known, down)]
+        return _only_control_plane(own, known, down)
     if own.kind != "system" or others(known, node, down):
         return []
     end = "removed" if gone_for_good else "taken down"
@@ -63,22 +63,20 @@ def _state(one: NodeSummary, down: Collection[str]) -> str:
     return "is being drained" if one.drained_by_taint else "is cordoned"
 
 
-def _control_plane(own: NodeSummary, nodes: list[NodeSummary], down: Collection[str]) -> Finding:
+def _only_control_plane(own: NodeSummary, nodes: list[NodeSummary], down: Collection[str]) -> list[Finding]:
+    """Whether etcd keeps its quorum without it is judged by :mod:`cluster.etcd_quorum`, which asks etcd."""
     rest = [
         one
         for one in nodes
         if one.name != own.name and one.kind == "control-plane" and one.ready and one.name not in down
     ]
-    if not rest:
-        return Finding(
+    if rest:
+        return []
+    return [
+        Finding(
             code="only-control-plane-node",
             message=f"{own.name} is the only Kubernetes control-plane node that is up: without it there is no API "
             "server, and nothing could be seen or undone",
             remedy="Add control-plane nodes first; a single one can only be maintained by hand, with the cluster down.",
         )
-    return Finding(
-        code="control-plane-node",
-        message=f"{own.name} is a Kubernetes control-plane node: whether etcd keeps its quorum without it is not "
-        "checked by this version",
-        remedy="Take it down by hand, after 'etcdctl endpoint health --cluster' shows enough healthy members.",
-    )
+    ]

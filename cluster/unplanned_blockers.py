@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, storm, system_nodes
+from cluster import capacity, etcd_quorum, storm, system_nodes
 from cluster import node as node_
 from cluster.plan import Finding
 from cluster.planned_case import listed
@@ -24,6 +24,7 @@ def of(case: Case) -> tuple[Finding, ...]:
         seen = case.observation
         found += [*_not_down(case), *_recovery(case), *_power(case)]
         found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
+        found += _etcd(case)
     if case.before_taint:
         found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
         found += [*_storm(case), *_own_pods(case)]
@@ -70,6 +71,15 @@ def _power(case: Case) -> Iterator[Finding]:
             "it has power, is configured",
             remedy='Give "reset" and "status" under [power.command], and set status = "command"; or no --resets.',
         )
+
+
+def _etcd(case: Case) -> Iterator[Finding]:
+    """A machine that still runs may have a member of etcd that still works; and nobody could see one back, unasked."""
+    others = any(one.kind == "control-plane" and one.name != case.name for one in case.observation.nodes)
+    if node_.kind(case.node) != "control-plane" or not others:
+        return
+    found = etcd_quorum.objections(case.observation.etcd, case.name, case.options.accept_lost_tolerance)
+    yield from (one for one in found if case.adds_downtime or one.code == etcd_quorum.NOT_OBSERVED)
 
 
 def _storm(case: Case) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import disruption, flapping, gpu_return, ownership
+from cluster import control_plane_blockers, disruption, flapping, gpu_return, ownership
 from cluster import workloads as workloads_
 from cluster.plan import Finding
 from cluster.planned_case import DRAIN, listed, titles
@@ -17,6 +17,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += [*_recovery(case), *_flapping(case)]
     if case.before_taint:
+        found += control_plane_blockers.lost(case.observation)
         found += [*_machine(case), *_gpus(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
     if "prove-off" in case.left:
         found += [*_proof(case)]

@@ -9,12 +9,27 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
+    from cluster.plan import Plan
     from cluster.question import Answer, Question
 
 
 def go_on(question: str) -> bool:
     """Ask whether to go on; anything but yes is no."""
     return _read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def lost_tolerance(made: Plan, output: Output) -> bool:
+    """Whether the person at the terminal accepts, by typing the node's name, that no further member of etcd may fail.
+
+    Only asked where nothing else forbids the plan.
+    """
+    from cluster.etcd_quorum import NO_TOLERANCE
+
+    asker_is_there = output is Output.text and somebody_is_there()
+    if made.continued or not asker_is_there or [one.code for one in made.blockers] != [NO_TOLERANCE]:
+        return False
+    standard_output().print(f"{made.blockers[0].message}. If that is accepted, type the node's name; else: no.")
+    return _read("Node that goes down all the same: ").strip() == made.node
 
 
 def asker(output: Output) -> Ask | None:

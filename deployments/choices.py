@@ -81,6 +81,7 @@ class RoleChoice(StrEnum):
     gpu_worker = "gpu-worker"
     cpu_worker = "cpu-worker"
     system = "system"
+    control_plane = "control-plane"
 
 
 ProcedureArgument = Annotated[ProcedureName, typer.Argument(help=f"This version has: {', '.join(BUILT)}.")]
@@ -144,6 +145,13 @@ DeadKubeletOption = Annotated[
 ResetsOption = Annotated[
     int, typer.Option(metavar="N", min=0, max=5, help="For 'unplanned': power resets that may be tried in an hour.")
 ]
+ToleranceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NODE",
+        help="For a control-plane node: its name, typed: no further member of etcd may fail while it is down.",
+    ),
+]
 StormOption = Annotated[
     str, typer.Option("--override-storm", metavar="REASON", help="For 'unplanned': go on though many nodes are down.")
 ]
@@ -190,6 +198,7 @@ class Choices:
     dead_kubelet: DeadKubeletOption = None
     resets: ResetsOption = 0
     override_storm: StormOption = ""
+    accept_lost_tolerance: ToleranceOption = ""
     host: HostOption = ""
     role: RoleOption = None
     yes_rejoin: YesRejoinOption = ""

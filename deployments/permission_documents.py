@@ -24,6 +24,18 @@ What `downtime` does with the Kubernetes API, and the permission that each needs
 It reads no Secret, unless the configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on
 that one Secret by its name. It evicts nothing itself: setting the taint is an update of the Node.
 """
+_ON_HOSTS = """
+## On the hosts
+
+Over SSH the user reads `/proc/sys/kernel/random/boot_id` and `/etc/machine-id`, and runs as root, by `sudo`:
+
+| command | where | for |
+| --- | --- | --- |
+| `systemctl poweroff` | every host (unless `[power] off` is another) | shutting it down |
+| `systemctl restart kubelet` | every host | unplanned recovery with `--dead-kubelet restart` |
+| `crictl ps`, `crictl exec`, else `etcdctl` | control-plane hosts | which members of etcd are healthy |
+| `kubeadm`, and small scripts by `sh` | hosts that leave or join, and one control-plane host | removal and rejoin |
+"""
 _HEADER = f"""# What the service account {names.NAMESPACE} may do, and why: the same as in docs/permissions.md.
 # Made from cluster/permissions.py by 'python -m deployments.permission_documents'. Apply it with 'kubectl apply -f'.
 apiVersion: v1
@@ -53,7 +65,7 @@ def markdown() -> str:
                 ("verbs", "resources", "where", "for", "without it"),
                 ((*_cells(one), one.why, one.without) for one in optional),
             ),
-            "",
+            _ON_HOSTS,
         ]
     )
 

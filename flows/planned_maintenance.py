@@ -26,6 +26,7 @@ def planned_maintenance(
     override_pdb: str = "",
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
+    accept_lost_tolerance: str = "",
 ) -> Report:
     """Take a node down in an orderly way, and bring it back.
 
@@ -45,6 +46,7 @@ def planned_maintenance(
         override_pdb: Why PodDisruptionBudgets may be violated. Empty means they may not.
         override_recovery_gate: Why the node may go down without a good recovery check. Empty means it may not.
         adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
+        accept_lost_tolerance: For a control-plane node, its name once more. No further member of etcd may fail then.
     """
     options = PlannedOptions(
         reason=reason,
@@ -57,6 +59,7 @@ def planned_maintenance(
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
+        accept_lost_tolerance=accept_lost_tolerance,
     )
     return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 

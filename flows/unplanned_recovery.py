@@ -26,6 +26,7 @@ def unplanned_recovery(
     override_storm: str = "",
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
+    accept_lost_tolerance: str = "",
 ) -> Report:
     """Recover a node that failed: let its workloads start elsewhere, and take it back when it is steadily up.
 
@@ -46,6 +47,7 @@ def unplanned_recovery(
         override_storm: Why to go on although many nodes are down at once. Empty means that blocks.
         override_recovery_gate: Why a machine that still runs may be stopped or reset without a good recovery check.
         adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
+        accept_lost_tolerance: For a control-plane node, its name once more. No further member of etcd may fail then.
     """
     options = UnplannedOptions(
         reason=reason,
@@ -58,6 +60,7 @@ def unplanned_recovery(
         override_storm=override_storm,
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
+        accept_lost_tolerance=accept_lost_tolerance,
     )
     return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 

@@ -56,8 +56,12 @@ class Api:
         if method == "PATCH":
             headers["Content-Type"] = f"application/{patch}-patch+json"
         data = json.dumps(body).encode() if body is not None else None
+        # A connection that was kept may have ended when the cluster's address moved to another host.
+        again = urllib3.Retry(total=1, connect=0, redirect=0, status=0, backoff_factor=0) if method == "GET" else False
         try:
-            answer = self._pool.request(method, self._server + path, body=data, headers=headers, timeout=seconds)
+            answer = self._pool.request(
+                method, self._server + path, body=data, headers=headers, timeout=seconds, retries=again
+            )
         except urllib3.exceptions.HTTPError as error:
             raise ApiError(0, f"{method} {path}: {error}") from error
         if answer.status >= 400:

@@ -54,8 +54,11 @@ class Simulator:
     def _add(self, host: Host) -> None:
         node = host.node
         self._machines[node] = Machine(
-            self._lab, host, self._authorized, self._selector, lambda: self._kubelets.look(node)
+            self._lab, host, self._authorized, self._selector, lambda: self._kubelets.look(node), self._hosts
         )
+
+    def _hosts(self) -> list[Host]:
+        return [machine.host for machine in list(self._machines.values())]
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()

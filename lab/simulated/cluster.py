@@ -108,7 +108,8 @@ def cluster_uid(api: Api) -> str:
 def _planned(spec: Spec) -> list[hosts.Wanted]:
     systems = [hosts.Wanted(f"system-{number}", "system") for number in range(1, spec.systems + 1)]
     workers = [hosts.Wanted(f"gpu-{number}", "gpu", GPUS_PER_SIMULATED_NODE) for number in range(1, spec.simulated + 1)]
-    return [hosts.Wanted("master-1", "control-plane"), *systems, *workers]
+    masters = [hosts.Wanted(f"master-{number}", "control-plane") for number in range(1, spec.control_planes + 1)]
+    return [*masters, *systems, *workers]
 
 
 def _ssh_port(lab: Lab) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lab.simulated import etcd
+from lab.simulated.answers import Answer
 from lab.simulated.host import Host
 
 OTHER_BOOT_ID = "00000000-0000-4000-8000-0123456789ab"
@@ -15,25 +17,16 @@ OTHER_BOOT_STATUS = 79
 SUDO_OPTIONS_WITH_VALUE = ("-p", "-u", "-g", "-h", "-C", "-T")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command printed and how it ended.
-
-    ``power`` is what it does to the machine (off, reset, or nothing); ``changed``: it changed something else of it.
-    """
-
-    status: int = 0
-    output: str = ""
-    error: str = ""
-    power: str = ""
-    changed: bool = False
-
-
 Program = Callable[[Host, Sequence[str], bool], Answer | None]
 
 
-def answer(host: Host, command: str, more: Program | None = None) -> Answer:
-    """Carry out one command line on a host; what ``more`` has an answer to is not looked for here."""
+def answer(host: Host, command: str, more: Program | None = None, peers: Sequence[Host] = ()) -> Answer:
+    """Carry out one command line on a host.
+
+    Args:
+        more: what it has an answer to is not looked for here.
+        peers: all hosts of the lab.
+    """
     if "other-machine" in host.faults:
         host = replace(host, boot_id=OTHER_BOOT_ID, machine_id=OTHER_MACHINE_ID)
     try:
@@ -46,17 +39,30 @@ def answer(host: Host, command: str, more: Program | None = None) -> Answer:
     words = words[2:] if words[:2] == ["env", "LC_ALL=C"] else words
     as_root = bool(words) and words[0] == "sudo"
     if as_root:
-        if "sudo-refused" in host.faults:
-            return Answer(1, error="sudo: a password is required\n")
-        if "-l" in words[1:3]:
-            return Answer(output=f"/usr/bin/{shlex.join(_without_sudo(words))}\n")
+        refused = _by_sudo(host, words)
+        if refused is not None:
+            return refused
         words = _without_sudo(words)
-    if not words:
-        return Answer(1, error="usage: sudo command\n") if as_root else Answer()
     special = more(host, words, as_root) if more is not None else None
-    if special is not None:
-        return special
-    program = PROGRAMS.get(words[0].rsplit("/", 1)[-1])
+    return special or _execute(host, words, as_root, peers)
+
+
+def _by_sudo(host: Host, words: Sequence[str]) -> Answer | None:
+    """What sudo itself answers; None: it executes the command."""
+    if "sudo-refused" in host.faults:
+        return Answer(1, error="sudo: a password is required\n")
+    if "-l" in words[1:3]:
+        return Answer(output=f"/usr/bin/{shlex.join(_without_sudo(words))}\n")
+    return None if _without_sudo(words) else Answer(1, error="usage: sudo command\n")
+
+
+def _execute(host: Host, words: Sequence[str], as_root: bool, peers: Sequence[Host]) -> Answer:
+    if not words:
+        return Answer()
+    name = words[0].rsplit("/", 1)[-1]
+    if name in OF_CLUSTER:
+        return OF_CLUSTER[name](host, words[1:], peers, as_root)
+    program = PROGRAMS.get(name)
     if program is None:
         return Answer(127, error=f"sh: 1: {words[0]}: not found\n")
     return program(host, words[1:], as_root)
@@ -123,7 +129,7 @@ def _kubelet_service(host: Host, verb: str, as_root: bool, *, now: bool) -> Answ
     return Answer(changed=True)
 
 
-def _kubeadm(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
+def _kubeadm(host: Host, arguments: Sequence[str], peers: Sequence[Host], as_root: bool) -> Answer:
     if list(arguments) != ["reset", "-f"]:
         return Answer(1, error=f"unknown command {' '.join(arguments[:1])!r}\n")
     if not as_root:
@@ -134,7 +140,8 @@ def _kubeadm(host: Host, arguments: Sequence[str], as_root: bool) -> Answer:
         return Answer(1, error="failed to remove containers\n", changed=True)
     host.joined = False
     host.register_taints = []
-    return Answer(output="[reset] Deleted contents of the etcd data directory\n", changed=True)
+    warning = etcd.leave(host, peers)
+    return Answer(output="[reset] Deleted contents of the etcd data directory\n", error=warning, changed=True)
 
 
 def _test(host: Host, arguments: Sequence[str], _as_root: bool) -> Answer:
@@ -165,7 +172,6 @@ PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
     "cat": _cat,
     "hostname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "id": lambda _host, _arguments, as_root: Answer(output="0\n" if as_root else "1000\n"),
-    "kubeadm": _kubeadm,
     "nvidia-smi": _nvidia_smi,
     "rm": lambda _host, _arguments, as_root: Answer(0 if as_root else 1),
     "sh": _sh,
@@ -174,4 +180,11 @@ PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
     "uname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "true": lambda _host, _arguments, _as_root: Answer(),
     "uptime": _uptime,
+}
+
+# What these say depends on other hosts as well.
+OF_CLUSTER: dict[str, Callable[[Host, Sequence[str], Sequence[Host], bool], Answer]] = {
+    "crictl": etcd.crictl,
+    "etcdctl": etcd.etcdctl,
+    "kubeadm": _kubeadm,
 }

@@ -31,6 +31,11 @@ FAULTS = {
     "gpu-lost": "one GPU fewer is allocatable",
     "power-unknown": "its power controller fails",
     "join-fails": "kubeadm join ends with an error half-way: there are credentials, and no kubelet runs",
+    "etcd-down": "its container of etcd does not run",
+    "etcd-unhealthy": "its member of etcd does not answer",
+    "etcd-mute": "etcdctl on this host fails, although its member works",
+    "crictl-missing": "it has no crictl",
+    "member-stays": "kubeadm reset only warns that it could not take its member out of etcd",
     "reset-fails": "kubeadm reset ends with an error, after the kubelet was stopped",
 }
 
@@ -41,6 +46,7 @@ class Host:
 
     ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now;
     ``kubelet_run``: how often it was started, for only then it makes a Node that is not there (``register_taints``).
+    ``etcd``: the id of its member of etcd; empty: it has none.
     """
 
     node: str
@@ -63,6 +69,7 @@ class Host:
     resets: int = 0
     kubelet_run: int = 0
     register_taints: list[dict[str, str]] = field(default_factory=list)
+    etcd: str = ""
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / f"{self.node}.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -135,6 +142,7 @@ def create(lab: Lab, wanted: Iterable[Wanted], *, port: int) -> list[Host]:
             private, public = ssh_pair()
             hostname = wish.hostname or wish.node
             host = Host(wish.node, wish.role, next(free), port, wish.gpus, private, public, hostname)
+            host.etcd = _new_member_id() if wish.role == "control-plane" else ""
             host.save(lab.simulated)
             made.append(host)
         _write_known_hosts(lab, [*others, *made])
@@ -151,6 +159,11 @@ def remove(lab: Lab, node: str) -> None:
 def _write_known_hosts(lab: Lab, hosts: Iterable[Host]) -> None:
     lines = [host.known_hosts_line for host in hosts]
     write_atomically(lab.known_hosts, "".join(f"{line}\n" for line in lines), 0o644)
+
+
+def _new_member_id() -> str:
+    """As etcd makes them: 64 bits."""
+    return f"{uuid.uuid4().int >> 66:x}"
 
 
 def _address(number: int) -> str:

@@ -21,7 +21,7 @@ from lab.binaries import KUBERNETES_VERSION
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.pki import Authority
-from lab.simulated.commands import Answer
+from lab.simulated.answers import Answer
 from lab.simulated.host import Host
 
 JOINS = "kubeadm join --config"

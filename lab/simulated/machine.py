@@ -13,7 +13,8 @@ import paramiko
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.simulated import joining
-from lab.simulated.commands import Answer, answer
+from lab.simulated.answers import Answer
+from lab.simulated.commands import answer
 from lab.simulated.host import FAULTS, Host
 from lab.simulated.ssh_server import Session, converse, load_key, other_key
 
@@ -23,7 +24,10 @@ BOOT_SECONDS = 0.3
 
 
 class Machine:
-    """One host in the simulator. ``changed`` is called after each change of power or faults."""
+    """One host in the simulator.
+
+    ``changed`` is called after each change of power or faults; ``peers`` tells all hosts of the lab.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,14 @@ class Machine:
         authorized: paramiko.PKey,
         selector: selectors.BaseSelector,
         changed: Callable[[], None],
+        peers: Callable[[], Sequence[Host]] = tuple,
     ) -> None:
         self.host = host
         self._lab = lab
         self._authorized = authorized
         self._selector = selector
         self._changed = changed
+        self._peers = peers
         self._lock = threading.RLock()
         self._listener: socket.socket | None = None
         self._dark: list[socket.socket] = []
@@ -105,9 +111,9 @@ class Machine:
             return joining.answer(self._lab, host, words, as_root, given)
 
         with self._lock:
-            result = answer(self.host, command, more)
-            if result.changed:
-                self.host.save(self._lab.simulated)
+            result = answer(self.host, command, more, self._peers())
+            for one in (*([self.host] if result.changed else []), *result.also):
+                one.save(self._lab.simulated)
         LOGGER.info("%s: %r: exit status %d", self.host.node, command, result.status)
         if result.changed:
             self._changed()

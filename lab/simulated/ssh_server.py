@@ -18,7 +18,7 @@ from paramiko.common import (
 )
 
 from lab.pki import ssh_pair
-from lab.simulated.commands import Answer
+from lab.simulated.answers import Answer
 from lab.simulated.joining import JOINS
 
 USER = "ops"

@@ -18,6 +18,7 @@ from lab.simulated import cluster
 from lab.simulated.host import Host
 from tests.control_plane import killing_proxy
 from tests.control_plane.killing_proxy import Relay
+from tests.control_plane.masters import Masters
 from tests.control_plane.served import serve
 from tests.prefect_runs import Runs
 
@@ -95,3 +96,16 @@ def relay() -> Iterator[Relay]:
     """Where proxies between the product and the API server live."""
     with killing_proxy.relay() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def three() -> Iterator[Masters]:
+    """A lab of its own: the members of etcd are all its control-plane nodes."""
+    lab = Lab(f"cpm-{os.getpid()}")
+    try:
+        made = lab_command("up", "--no-hosts", "--control-planes", "3", "--simulated", "1", "--name", lab.name)
+        assert made.returncode == 0, made.stderr
+        yield Masters(lab, Api(lab.kubeconfig))
+    finally:
+        removed = lab_command("down", "--name", lab.name, timeout=120)
+        assert removed.returncode == 0, removed.stderr

@@ -17,6 +17,7 @@ from cluster import api as apis
 from cluster.config import Settings
 from cluster.downtime import Start, enter
 from cluster.errors import Blocked
+from cluster.options import PlannedOptions
 from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
@@ -62,14 +63,19 @@ class TogetherThenStill(Together):
 
 
 def race(entries: list[tuple[Settings, str]]) -> list[Blocked | None]:
+    """Enter several downtimes at once, with the same options."""
+    return race_of([(settings, node, UNATTENDED) for settings, node in entries])
+
+
+def race_of(entries: list[tuple[Settings, str, PlannedOptions]]) -> list[Blocked | None]:
     """Enter several downtimes at once. Nobody leaves before everybody has entered or was refused."""
     begin, through = threading.Barrier(len(entries)), threading.Barrier(len(entries))
 
-    def one(settings: Settings, node: str) -> Blocked | None:
+    def one(settings: Settings, node: str, options: PlannedOptions) -> Blocked | None:
         api = apis.connect(settings.cluster)
         begin.wait(30)
         try:
-            with enter(api, settings, Start("planned", node, UNATTENDED, None, driving.WHO)) as downtime:
+            with enter(api, settings, Start("planned", node, options, None, driving.WHO)) as downtime:
                 downtime.write(lambda old: old.model_copy(update={"who": downtime.lock.holder}))
                 through.wait(30)
                 return None

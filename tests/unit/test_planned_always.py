@@ -32,6 +32,7 @@ OPTIONS = st.builds(
     allow_tolerating=REASONS,
     override_pdb=REASONS,
     override_recovery_gate=REASONS,
+    accept_lost_tolerance=st.sampled_from(["", "gpu-1", "system-9"]),
 )
 NODES = st.builds(
     node,

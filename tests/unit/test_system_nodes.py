@@ -1,4 +1,4 @@
-"""Nodes that must not go down: the last system node that can be relied on, and control-plane nodes."""
+"""Nodes that must not go down: the last system node that can be relied on, the only control-plane node."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_a_worker_is_no_concern_of_the_system_nodes() -> None:
     assert _codes([SYSTEM_1, GPU], "gpu-1", ("system-1",)) == []
 
 
-def test_control_plane_nodes_are_refused_the_only_one_in_other_words() -> None:
+def test_the_only_control_plane_node_that_is_up_is_refused() -> None:
     other = MASTER.model_copy(update={"name": "master-2"})
     assert _codes([MASTER, SYSTEM_1], "master-1") == ["only-control-plane-node"]
-    assert _codes([MASTER, other], "master-1") == ["control-plane-node"]
+    assert _codes([MASTER, other], "master-1") == []
     assert _codes([MASTER, other], "master-1", ("master-2",)) == ["only-control-plane-node"]
 
 
