@@ -107,4 +107,4 @@ def test_waiting_does_not_fail_because_its_list_grew_old(forgetful: _Forgetful) 
     def judge(now: dict[str, Object]) -> int | None:
         return len(now) if len(now) == len(NAMES) else None
 
-    assert until(forgetful, EVENTS, judge, 10, labels=SELECTOR) == len(NAMES)
+    assert until(forgetful, EVENTS, judge, 60, labels=SELECTOR) == len(NAMES)
