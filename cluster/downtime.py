@@ -28,6 +28,7 @@ from cluster import (
     procedures,
     recovery,
     service,
+    stand_in,
     unplanned,
 )
 from cluster.api import Api, Object
@@ -183,8 +184,10 @@ def _marked(downtime: Downtime) -> Downtime:
             f"If it comes back by itself, 'downtime resume {downtime.node}' goes on then; "
             f"'downtime abort {downtime.node}' closes its record.",
         )
-    if not record.done("close") and not gone:
-        downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
+    if not record.done("close"):
+        if not gone:
+            downtime.change_node(lambda old: ownership.marked(old, record.id, epoch))
+        stand_in.fence(downtime)
     return downtime
 
 
@@ -201,6 +204,7 @@ def _close_without_node(downtime: Downtime) -> None:
             new = change_is(new, what, "", "undone")
         return in_phase(new, "closed")
 
+    stand_in.hand_over(downtime)
     admission.dismiss(downtime.api, downtime.node, downtime.record.id)
     downtime.write(closed)
 
@@ -248,20 +252,23 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
     _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
-    judge = limits.judge_of(api, start.node, settings.limits) if start.procedure != "rejoin" else _no_objection
-    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
+    judge: admission.Judge = _no_objection
+    if start.procedure != "rejoin":
+        judge = limits.judge_of(api, start.node, settings.limits, start.options)
+    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check, start.options.designate)
     Records(api).open(new, lock.check)
     _announce(api, new)
     return new
 
 
-def _no_objection(_: frozenset[str]) -> list[Finding]:
+def _no_objection(_: admission.Others) -> list[Finding]:
     return []
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits)
-    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
+    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True)
+    designates = present.designated or start.options.designate
+    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check, designates)
     new = Records(api).update(
         start.node,
         lock.epoch,

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import admission, crossing, host_reset, join_observation, losses, node, outage, planners, reach, recovery
+from cluster import (
+    admission,
+    crossing,
+    host_reset,
+    join_observation,
+    losses,
+    node,
+    outage,
+    planners,
+    reach,
+    recovery,
+    taking_over,
+)
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import DowntimeError
@@ -58,10 +70,13 @@ def _plan(
         return _rejoin(api, settings, name, options, record)
     begun = record is not None and not _takes_over(options, record)
     verdict = record.gate if record is not None and begun else recovery.judge(api, settings, depth)
-    down = admission.down(api) - {name}
+    others = admission.others(api, name)
     # A removal that was begun may have deleted the Node already.
     gone_ok = begun and isinstance(options, RemoveOptions)
-    seen = observe(api, name, settings, down=down, recovery=verdict, absent_ok=gone_ok)
+    seen = observe(api, name, settings, down=others.down, recovery=verdict, absent_ok=gone_ok)
+    seen = taking_over.look(
+        api, seen.model_copy(update={"designated": dict(others.designated)}), record if begun else None
+    )
     if isinstance(options, UnplannedOptions):
         seen = outage.look(api, settings, seen, record)
         return seen, planners.plan(seen, options, settings, record)

@@ -12,7 +12,7 @@ from cluster.record import Subject
 class Answer(NamedTuple):
     """What a person answered, and who it was."""
 
-    given: Literal["evict", "refuse", "done", "off"]
+    given: Literal["evict", "refuse", "done", "off", "accept"]
     who: str
 
 
@@ -22,6 +22,7 @@ class Question:
 
     Attributes:
         digest: of what it is about; an answer holds for exactly that.
+        pods: what it is about, if that is pods: namespace/name.
         patience_seconds: how long a form waits for its answer.
     """
 
@@ -30,8 +31,9 @@ class Question:
     digest: str
     workloads: tuple[Workload, ...] = ()
     patience_seconds: int = 72 * 3600
+    pods: tuple[str, ...] = ()
 
     @property
     def items(self) -> tuple[str, ...]:
-        """The keys of the workloads that it is about."""
-        return tuple(one.key for one in self.workloads)
+        """The keys of the workloads, or the names of the pods, that it is about."""
+        return self.pods or tuple(one.key for one in self.workloads)

@@ -20,6 +20,7 @@ from cluster.record import Record
 
 STEPS = (
     "recovery-gate",
+    "designate",
     "cordon",
     "approve-workloads",
     "taint",
@@ -34,9 +35,9 @@ TAKES_OVER = ("planned", "unplanned")
 """The procedures whose open downtime a removal may take over."""
 
 
-def step_names(_options: RemoveOptions) -> tuple[str, ...]:
-    """The steps of a removal, in order."""
-    return STEPS
+def step_names(options: RemoveOptions) -> tuple[str, ...]:
+    """The steps of a removal, in order. Who was designated stays so: nothing comes back that could take over."""
+    return STEPS if options.designate else tuple(name for name in STEPS if name != "designate")
 
 
 def plan(observation: Observation, options: RemoveOptions, settings: Settings, record: Record | None) -> Plan:
@@ -56,7 +57,8 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     chosen = _recorded(current) if current is not None and own else options
     if chosen is None:
         return _impossible(observation, _unreadable(observation.node_name), current)
-    case = Case(observation, observation.node or _gone(observation), chosen, settings, current, _left(current, own=own))
+    left = _left(chosen, current, own=own)
+    case = Case(observation, observation.node or _gone(observation), chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
     if current is not None and own and _differ(chosen, options):
         blockers = (_other_options(current, chosen, options), *blockers)
@@ -76,9 +78,9 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     )
 
 
-def _left(record: Record | None, *, own: bool) -> tuple[str, ...]:
+def _left(options: RemoveOptions, record: Record | None, *, own: bool) -> tuple[str, ...]:
     if record is None or not own:
-        return STEPS
+        return step_names(options)
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

@@ -46,6 +46,8 @@ SUBJECTS = {
     "return": "the return",
     "power-off": "the power",
     "dead-kubelet": "the machine with a dead kubelet",
+    "outage": "system pods on a volume of the node itself",
+    "designation": "the node that stands in",
 }
 
 
@@ -88,6 +90,15 @@ def question_markdown(question: Question) -> str:
                 "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
                 "and if the machine runs after all, they run twice, and write the same volumes.",
                 "Go and look at the machine. The answer holds for 15 minutes.",
+            ]
+        )
+    if question.subject == "outage":
+        return _joined(
+            [
+                f"# May these system pods be down for as long as {node} is?",
+                f"They are bound to a volume of {node} itself, and no other node can run them. With its database the "
+                "Run:ai control plane is down too: its users should know. Nothing was evicted yet.",
+                "\n".join(f"- {escaped(pod)}" for pod in question.pods),
             ]
         )
     if question.subject == "return":

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import consent, planning
+from cluster import consent, local_outage, planning
 from cluster import record as records_of
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Waiting
+from cluster.observation import Observation
+from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Workload
 from cluster.question import Answer, Question
 from cluster.record import Approval, Record, StepState, Subject
@@ -33,6 +35,26 @@ def about_workloads(downtime: Downtime) -> Question | None:
     return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience)
 
 
+def about_outage(downtime: Downtime) -> Question | None:
+    """The question about system pods on a volume of the node itself; None: there is nothing to ask (any more)."""
+    if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
+        return None
+    seen, _ = planning.look_again(downtime)
+    asking = unaccepted(downtime, seen)
+    if not asking:
+        return None
+    patience = int(downtime.settings.drain.approval_hours * 3600)
+    return Question("outage", downtime.node, consent.digest_of(asking), pods=asking, patience_seconds=patience)
+
+
+def unaccepted(downtime: Downtime, seen: Observation) -> tuple[str, ...]:
+    """The system pods on a volume of the node itself whose outage nobody accepted yet."""
+    options = downtime.options
+    if not isinstance(options, PlannedOptions | RemoveOptions):
+        return ()
+    return local_outage.unapproved(seen.outage_pods, downtime.record, downtime.node, options.accept_outage)
+
+
 def about_return(downtime: Downtime) -> Question | None:
     """The question whether the work on the machine is done; None: there is nothing to ask (any more)."""
     name = "approve-return"
@@ -49,7 +71,7 @@ def put(downtime: Downtime, question: Question) -> None:
         Waiting: there is nobody to ask: the answer comes by another command.
         Blocked: the answer is ``refuse``.
     """
-    step = "approve-workloads" if question.subject == "interactive" else "approve-return"
+    step = "approve-return" if question.subject == "return" else "approve-workloads"
     downtime.write(lambda old: _asked(old, step))
     if downtime.ask is None:
         raise nobody_to_ask(question)
@@ -71,6 +93,13 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
         at=datetime.now(UTC),
     )
     downtime.write(lambda old: old if _last_is(old, approval) else records_of.approved(old, approval))
+    if answer.given == "refuse" and question.subject == "outage":
+        raise Blocked(
+            "outage-refused",
+            f"{answer.who} refused that {', '.join(question.pods)} are down as long as {downtime.node} is",
+            f"'downtime abort {downtime.node}' takes the cordon off; or, when that is agreed to, 'downtime decide "
+            f"{downtime.node} --accept-outage {downtime.node}' and 'downtime resume {downtime.node}'.",
+        )
     if answer.given == "refuse":
         raise _refused(downtime, f"{answer.who} refused that", question.workloads)
 
@@ -110,6 +139,14 @@ def nobody_to_ask(question: Question) -> Waiting:
             f"{node} is out of service, and waits until the work on it is done",
             f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}'.",
         )
+    if question.subject == "outage":
+        return Waiting(
+            "waiting-for-decision",
+            f"Somebody has to accept that {', '.join(question.pods[:10])} on a volume of {node} itself "
+            f"{'is' if len(question.pods) == 1 else 'are'} down as long as it is. The node is cordoned, nothing was "
+            "evicted",
+            f"Tell the users; then 'downtime decide {node} --accept-outage {node}' and 'downtime resume {node}'.",
+        )
     named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in question.workloads[:10])
     return Waiting(
         "waiting-for-decision",
@@ -144,8 +181,15 @@ def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> B
 
 
 def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
-    if about_workloads(downtime) is not None:
+    if about_workloads(downtime) is not None or about_outage(downtime) is not None:
         return None
+    accepted = [one for one in downtime.record.approvals if one.subject == "outage" and one.answer == "accept"]
+    also = f"; {accepted[-1].who} accepted that {', '.join(accepted[-1].items)} are down with it" if accepted else ""
+    seen = _about_interactive(downtime)
+    return seen._replace(proof=f"{seen.proof}{also}")
+
+
+def _about_interactive(downtime: Downtime) -> Seen:
     given = [one for one in downtime.record.approvals if one.subject == "interactive" and one.answer == "evict"]
     if given:
         return Seen(f"{given[-1].who} agreed to evict {', '.join(given[-1].items)}")
@@ -155,16 +199,18 @@ def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
 
 
 def _ask_about_workloads(downtime: Downtime) -> None:
-    question = about_workloads(downtime)
-    if question is not None:
-        put(downtime, question)
+    for about in (about_workloads, about_outage):
+        question = about(downtime)
+        if question is not None:
+            put(downtime, question)
 
 
 def _workloads_agreed(downtime: Downtime) -> Seen:
     seen = _no_question_about_workloads(downtime)
     if seen is not None:
         return seen
-    raise nobody_to_ask(about_workloads(downtime) or Question("interactive", downtime.node, ""))
+    question = about_workloads(downtime) or about_outage(downtime)
+    raise nobody_to_ask(question or Question("interactive", downtime.node, ""))
 
 
 def _no_question_about_return(downtime: Downtime) -> Seen | None:

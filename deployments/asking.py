@@ -35,12 +35,14 @@ def _ask(question: Question) -> Answer:
     return Answer(answer, who())
 
 
-def _answer(question: Question) -> Literal["evict", "refuse", "done", "off"] | None:
+def _answer(question: Question) -> Literal["evict", "refuse", "done", "off", "accept"] | None:
     match question.subject:
         case "return":
             return _about_return(question)
         case "power-off":
             return _about_power(question)
+        case "outage":
+            return _about_outage(question)
         case _:
             return _about_workloads(question)
 
@@ -50,6 +52,16 @@ def _about_power(question: Question) -> Literal["off"] | None:
     console.print(f"Nothing proves that the machine of {question.node} is off. If it runs, its pods would run twice.")
     console.print("Go and look. If it is off, and stays off: type the node's name. Anything else: not now.")
     return "off" if _read("Node that is off: ").strip() == question.node else None
+
+
+def _about_outage(question: Question) -> Literal["accept"] | None:
+    console = standard_output()
+    console.print(f"Bound to a volume of {question.node} itself, and down for as long as it is:")
+    for pod in question.pods:
+        console.print(f"  {pod}")
+    console.print("With its database the Run:ai control plane is down too: its users should know. If that is accepted:")
+    console.print("type the node's name. Anything else: not now ('downtime decide').")
+    return "accept" if _read("Node that may take them down: ").strip() == question.node else None
 
 
 def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:

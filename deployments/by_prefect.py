@@ -49,6 +49,9 @@ def _planned(node: str, options: PlannedOptions) -> Report:
         override_pdb=options.override_pdb,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
+        designate=options.designate,
+        keep_designation=options.keep_designation,
+        accept_outage=options.accept_outage,
     )
 
 
@@ -67,6 +70,8 @@ def _unplanned(node: str, options: UnplannedOptions) -> Report:
         override_storm=options.override_storm,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
+        designate=options.designate,
+        keep_designation=options.keep_designation,
     )
 
 
@@ -83,6 +88,8 @@ def _remove(node: str, options: RemoveOptions) -> Report:
         override_pdb=options.override_pdb,
         override_recovery_gate=options.override_recovery_gate,
         adopt_taint=options.adopt_taint,
+        designate=options.designate,
+        accept_outage=options.accept_outage,
     )
 
 

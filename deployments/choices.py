@@ -105,6 +105,17 @@ ToleratingOption = Annotated[
 BudgetOption = Annotated[
     str, typer.Option("--override-pdb", metavar="REASON", help="PodDisruptionBudgets may be violated.")
 ]
+DesignateOption = Annotated[
+    str,
+    typer.Option(metavar="NODE", help="Of the last Run:ai system node: make NODE one first, for as long as needed."),
+]
+KeepOption = Annotated[
+    bool, typer.Option("--keep-designation", help="Leave the label of a system node on the one that was designated.")
+]
+OutageOption = Annotated[
+    str,
+    typer.Option(metavar="NODE", help="The node's name, typed: system pods on a volume of it may be down with it."),
+]
 GateOption = Annotated[str, typer.Option(metavar="REASON", help="The node may go down without a good recovery check.")]
 
 
@@ -162,6 +173,9 @@ class Choices:
     allow_tolerating: str = ""
     override_pdb: str = ""
     override_recovery_gate: str = ""
+    designate: str = ""
+    keep_designation: bool = False
+    accept_outage: str = ""
     yes_remove: str = ""
     said_down: bool = False
     grace_seconds: int = 120

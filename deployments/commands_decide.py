@@ -36,6 +36,8 @@ def decide(
     node: choices.NodeArgument,
     interactive: AnswerOption = None,
     allow_tolerating: choices.ToleratingOption = "",
+    accept_outage: choices.OutageOption = "",
+    keep_designation: choices.KeepOption = False,
     confirm_off: ConfirmOffOption = "",
     dead_kubelet: DeadKubeletAnswer = None,
     who: WhoOption = "",
@@ -53,12 +55,13 @@ def decide(
         from deployments.sessions import open_right_session
 
         node_name(node)
-        if interactive is None and not allow_tolerating.strip() and not confirm_off.strip() and dead_kubelet is None:
+        given = (interactive, allow_tolerating.strip(), accept_outage.strip(), confirm_off.strip(), dead_kubelet)
+        if not any(given) and not keep_designation:
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
-                'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, or '
-                "--dead-kubelet restart (or leave, or shut-down).",
+                'Give --interactive evict (or refuse), --allow-tolerating "reason", --accept-outage NODE, '
+                "--confirm-off NODE, --dead-kubelet restart (or leave, or shut-down), or --keep-designation.",
             )
         session = open_right_session(config)
         end.about(node, lambda: session.standing(node))
@@ -66,6 +69,7 @@ def decide(
         person = who.strip() or downtimes.who()
         with downtimes.go_on(session.api, session.settings, node) as downtime:
             decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
+            decided |= _about_system_pods(downtime, accept_outage.strip(), person, keep=keep_designation)
             if confirm_off.strip():
                 proven_off.confirm(downtime, confirm_off, person)
                 decided["off"] = [downtime.node]
@@ -86,6 +90,18 @@ def _answer(
         decided[interactive.value] = [one.key for one in asked]
     if allow_tolerating:
         decided["allow"] = list(deciding.tolerating(downtime, allow_tolerating, who))
+    return decided
+
+
+def _about_system_pods(downtime: Downtime, accept_outage: str, who: str, *, keep: bool) -> dict[str, list[str]]:
+    from cluster import deciding
+
+    decided: dict[str, list[str]] = {}
+    if accept_outage:
+        decided["accept"] = list(deciding.outage(downtime, accept_outage, who))
+    if keep:
+        name = deciding.designation(downtime, who)
+        decided["keep"] = [name] if name else []
     return decided
 
 

@@ -10,6 +10,7 @@ from cluster.options import RemoveOptions
 from cluster.report import Report
 from tasks import (
     approval,
+    designation,
     downtimes,
     gpus,
     machine,
@@ -36,6 +37,8 @@ def permanent_removal(
     override_pdb: str = "",
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
+    designate: str = "",
+    accept_outage: str = "",
 ) -> Report:
     """Take a node out of the cluster for good. It comes back only by a rejoin.
 
@@ -54,6 +57,8 @@ def permanent_removal(
         override_pdb: Why PodDisruptionBudgets may be violated. Empty means they may not.
         override_recovery_gate: Why the node may go without a good recovery check. Empty means it may not.
         adopt_taint: Make a drain taint that was set by hand ours, so that backing out removes it.
+        designate: For the last Run:ai system node, the node that becomes one first, and stays one.
+        accept_outage: The node's name, typed. System pods on a volume of it may then be lost with it.
     """
     options = RemoveOptions(
         reason=reason,
@@ -64,6 +69,8 @@ def permanent_removal(
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
+        designate=designate,
+        accept_outage=accept_outage,
     )
     plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the recovery gate, publishes; changes nothing
     if dry_run:
@@ -77,6 +84,7 @@ def permanent_removal(
 def through(downtime: Downtime) -> Report:
     """All steps, in order. Those that are done do nothing."""
     recovery.gate(downtime)
+    designation.designate(downtime)  # of the last system node: another one first
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
     scheduling.taint(downtime)
@@ -100,5 +108,6 @@ def back(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)
+    designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)

@@ -8,7 +8,7 @@ from cluster import report
 from cluster.downtime import Downtime, Start, who
 from cluster.options import UnplannedOptions
 from cluster.report import Report
-from tasks import downtimes, gpus, outage, planning, scheduling, service
+from tasks import designation, downtimes, gpus, outage, planning, scheduling, service
 
 
 @flow(name="unplanned-recovery", flow_run_name="unplanned-recovery of {node}", persist_result=False)
@@ -26,6 +26,8 @@ def unplanned_recovery(
     override_storm: str = "",
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
+    designate: str = "",
+    keep_designation: bool = False,
 ) -> Report:
     """Recover a node that failed: let its workloads start elsewhere, and take it back when it is steadily up.
 
@@ -45,6 +47,8 @@ def unplanned_recovery(
         override_storm: Why to go on although many nodes are down at once. Empty means that blocks.
         override_recovery_gate: Why a machine that still runs may be stopped or reset without a good recovery check.
         adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
+        designate: For the last Run:ai system node, the node that becomes one first. A dry run ranks those that could.
+        keep_designation: Leave the label on that node afterwards. Otherwise it comes off when it is not needed.
     """
     options = UnplannedOptions(
         reason=reason,
@@ -57,6 +61,8 @@ def unplanned_recovery(
         override_storm=override_storm,
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
+        designate=designate,
+        keep_designation=keep_designation,
     )
     plan = planning.plan(node, options, dry_run=dry_run)  # reads, publishes; changes nothing
     if dry_run:
@@ -72,6 +78,7 @@ def through(downtime: Downtime) -> Report:
     outage.judge_down(downtime)  # back within the grace: only its services are seen
     outage.see_machine(downtime)
     outage.see_services(downtime)
+    designation.designate_for_failed(downtime)  # of the last system node
     scheduling.cordon(downtime)
     outage.taint(downtime)  # workloads migrate now
     outage.reset(downtime)
@@ -85,5 +92,6 @@ def through(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)  # only if the cordon is ours
+    designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)

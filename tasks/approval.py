@@ -51,6 +51,18 @@ class PowerOffAnswer(RunInput):
     who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
 
 
+class OutageAnswer(RunInput):
+    """The pods that are listed above may be down for as long as the node is."""
+
+    node: str = Field(
+        title="Node that may take them down",
+        description="Type the name of the node. Anything else refuses, and nothing is evicted.",
+        min_length=1,
+        max_length=253,
+    )
+    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
+
+
 def of_workloads(downtime: Downtime) -> None:
     """See that a person agreed to evict the interactive work on the node."""
     perform(downtime, waiting.APPROVE_WORKLOADS)
@@ -84,6 +96,10 @@ def _by_form(question: Question) -> Answer:
         sure = PowerOffAnswer.with_initial_data(description=text)
         confirmed = suspend_flow_run(wait_for_input=sure, key=key, timeout=question.patience_seconds)
         return Answer("off" if confirmed.node.strip() == question.node else "refuse", confirmed.who)
+    if question.subject == "outage":
+        typed = OutageAnswer.with_initial_data(description=text)
+        accepted = suspend_flow_run(wait_for_input=typed, key=key, timeout=question.patience_seconds)
+        return Answer("accept" if accepted.node.strip() == question.node else "refuse", accepted.who)
     if question.subject == "return":
         form = ReturnAnswer.with_initial_data(description=text)
         returned = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)
