@@ -39,6 +39,7 @@ def _label(downtime: Downtime) -> None:
     if downtime.record.designated != chosen:
         downtime.write(lambda old: records_of.change_is(old, DESIGNATED, chosen, "intended"))
     stand_in.change(downtime, chosen, lambda old: designation_mark.labelled(old, record, downtime.node, epoch, label))
+    downtime.say("designate", f"{chosen} carries the label; seeing whether the system pods find a place")
 
 
 def _placeable(downtime: Downtime) -> Seen:

@@ -24,10 +24,11 @@ def allowed(downtime: Downtime) -> bool:
     return downtime.api.allowed("create", "pods/eviction")
 
 
-def move(downtime: Downtime, pod: Object, what_for: str) -> None:
+def move(downtime: Downtime, pod: Object, what_for: str, *, alive: bool) -> None:
     """Evict a pod, and see it gone and the service no worse than before.
 
     Args:
+        alive: the node that it runs on is Ready. Of one that is not, nothing is waited for: nobody there ends it.
         what_for: the step's name, for progress.
 
     Raises:
@@ -50,6 +51,8 @@ def move(downtime: Downtime, pod: Object, what_for: str) -> None:
 
     if probing.probe(evicted, end - time.monotonic(), first=0.5) is None:
         raise _stuck(downtime, pod, refused[0] if refused else "it was not evicted in time")
+    if not alive:
+        return
     if not _gone(downtime, pod, max(end - time.monotonic(), pod_.grace_seconds(pod) + _MARGIN_SECONDS)):
         raise _stuck(downtime, pod, "it was evicted, and does not go")
     short = service_elsewhere.wait(downtime, max(_MARGIN_SECONDS, end - time.monotonic()))

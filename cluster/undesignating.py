@@ -7,7 +7,7 @@ of that node cannot move at all: then the label stays, since without it the pod 
 
 from __future__ import annotations
 
-from cluster import admission, consent, designation_mark, moving_back, nodes, probing, stand_in, taking_over
+from cluster import admission, consent, designation_mark, moving_back, node, nodes, probing, stand_in, taking_over
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
@@ -47,10 +47,11 @@ def _take_off(downtime: Downtime) -> None:
         if downtime.record.aborted:
             return
         raise _still_needed(downtime, why)
-    stand_in.change(downtime, name, lambda old: designation_mark.unlabelled(old, record, epoch))
+    found = stand_in.change(downtime, name, lambda old: designation_mark.unlabelled(old, record, epoch))
+    alive = node.ready(found)
     try:
         for pod in _to_move(downtime):
-            moving_back.move(downtime, pod, _NAME)
+            moving_back.move(downtime, pod, _NAME, alive=alive)
     except DowntimeError:
         label = label_like(downtime.see_node())
         stand_in.change(downtime, name, lambda old: designation_mark.labelled(old, record, downtime.node, epoch, label))

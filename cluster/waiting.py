@@ -22,29 +22,23 @@ from cluster.step import Seen, Step
 
 
 def about_workloads(downtime: Downtime) -> Question | None:
-    """The question about interactive work on the node; None: there is nothing to ask (any more)."""
+    """The next question about what the drain takes away; None: there is nothing to ask (any more).
+
+    First about interactive work, then about system pods that are down as long as the node is.
+    """
     if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
         return None
-    _, plan = planning.look_again(downtime)
+    seen, plan = planning.look_again(downtime)
+    patience = int(downtime.settings.drain.approval_hours * 3600)
     asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
-    if not asking:
-        return None
-    if downtime.options.interactive == "refuse":
-        raise _refused(downtime, "as this run was told to refuse that", asking)
-    patience = int(downtime.settings.drain.approval_hours * 3600)
-    return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience)
-
-
-def about_outage(downtime: Downtime) -> Question | None:
-    """The question about system pods on a volume of the node itself; None: there is nothing to ask (any more)."""
-    if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
-        return None
-    seen, _ = planning.look_again(downtime)
-    asking = unaccepted(downtime, seen)
-    if not asking:
-        return None
-    patience = int(downtime.settings.drain.approval_hours * 3600)
-    return Question("outage", downtime.node, consent.digest_of(asking), pods=asking, patience_seconds=patience)
+    if asking:
+        if downtime.options.interactive == "refuse":
+            raise _refused(downtime, "as this run was told to refuse that", asking)
+        return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience)
+    pods = unaccepted(downtime, seen)
+    if pods:
+        return Question("outage", downtime.node, consent.digest_of(pods), pods=pods, patience_seconds=patience)
+    return None
 
 
 def unaccepted(downtime: Downtime, seen: Observation) -> tuple[str, ...]:
@@ -181,7 +175,7 @@ def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> B
 
 
 def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
-    if about_workloads(downtime) is not None or about_outage(downtime) is not None:
+    if about_workloads(downtime) is not None:
         return None
     accepted = [one for one in downtime.record.approvals if one.subject == "outage" and one.answer == "accept"]
     also = f"; {accepted[-1].who} accepted that {', '.join(accepted[-1].items)} are down with it" if accepted else ""
@@ -199,18 +193,15 @@ def _about_interactive(downtime: Downtime) -> Seen:
 
 
 def _ask_about_workloads(downtime: Downtime) -> None:
-    for about in (about_workloads, about_outage):
-        question = about(downtime)
-        if question is not None:
-            put(downtime, question)
+    while (question := about_workloads(downtime)) is not None:
+        put(downtime, question)
 
 
 def _workloads_agreed(downtime: Downtime) -> Seen:
     seen = _no_question_about_workloads(downtime)
     if seen is not None:
         return seen
-    question = about_workloads(downtime) or about_outage(downtime)
-    raise nobody_to_ask(question or Question("interactive", downtime.node, ""))
+    raise nobody_to_ask(about_workloads(downtime) or Question("interactive", downtime.node, ""))
 
 
 def _no_question_about_return(downtime: Downtime) -> Seen | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from cluster import api as apis
 from cluster.config import Settings
 from cluster.downtime import Start, enter
 from cluster.errors import Blocked
+from cluster.options import PlannedOptions
 from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
@@ -61,15 +62,20 @@ class TogetherThenStill(Together):
         return await super().before(request)
 
 
-def race(entries: list[tuple[Settings, str]]) -> list[Blocked | None]:
-    """Enter several downtimes at once. Nobody leaves before everybody has entered or was refused."""
+def race(entries: list[tuple[Settings, str]], options: Sequence[PlannedOptions] = ()) -> list[Blocked | None]:
+    """Enter several downtimes at once. Nobody leaves before everybody has entered or was refused.
+
+    Args:
+        options: those of each; none: without a person, for all.
+    """
+    chosen = options or [UNATTENDED] * len(entries)
     begin, through = threading.Barrier(len(entries)), threading.Barrier(len(entries))
 
-    def one(settings: Settings, node: str) -> Blocked | None:
+    def one(settings: Settings, node: str, options: PlannedOptions) -> Blocked | None:
         api = apis.connect(settings.cluster)
         begin.wait(30)
         try:
-            with enter(api, settings, Start("planned", node, UNATTENDED, None, driving.WHO)) as downtime:
+            with enter(api, settings, Start("planned", node, options, None, driving.WHO)) as downtime:
                 downtime.write(lambda old: old.model_copy(update={"who": downtime.lock.holder}))
                 through.wait(30)
                 return None
@@ -78,7 +84,7 @@ def race(entries: list[tuple[Settings, str]]) -> list[Blocked | None]:
             return error
 
     with ThreadPoolExecutor(len(entries)) as pool:
-        return list(pool.map(lambda entry: one(*entry), entries))
+        return list(pool.map(lambda entry, options: one(*entry, options), entries, chosen))
 
 
 def test_of_two_starts_in_the_same_instant_one_goes_ahead(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
