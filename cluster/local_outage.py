@@ -13,6 +13,8 @@ from cluster.record import Record
 
 ACCEPT = "accept"
 """The answer that accepts the outage; its items are namespace/name."""
+ASKED = "the outage of "
+"""So begins what the record says of a step that asks about it."""
 
 
 def unapproved(pods: Iterable[str], record: Record | None, node: str, accept_outage: str) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ def put(downtime: Downtime, question: Question) -> None:
         Blocked: the answer is ``refuse``.
     """
     step = "approve-return" if question.subject == "return" else "approve-workloads"
-    downtime.write(lambda old: _asked(old, step))
+    about = f"{local_outage.ASKED}{', '.join(question.pods[:10])}" if question.pods else ""
+    downtime.write(lambda old: _asked(old, step, about))
     if downtime.ask is None:
         raise nobody_to_ask(question)
     write_answer(downtime, question, downtime.ask(question))
@@ -111,9 +112,10 @@ def ask_again(old: Record) -> Record:
     return records_of.in_phase(records_of.step_is(old, "approve-workloads", "asked"), "asking")
 
 
-def _asked(old: Record, step: str) -> Record:
+def _asked(old: Record, step: str, about: str) -> Record:
     state = old.steps.get(step, StepState(state="intended", at=datetime.now(UTC)))
-    new = old if state.state == "asked" else records_of.step_is(old, step, "asked")
+    same = (state.state, state.proof) == ("asked", about)
+    new = old if same else records_of.step_is(old, step, "asked", about)
     return records_of.in_phase(new, "asking") if step == "approve-workloads" else new
 
 

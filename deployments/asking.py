@@ -9,12 +9,37 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
+    from cluster.options import Options
+    from cluster.plan import Plan
     from cluster.question import Answer, Question
+
+
+# What a node that is designated may mend.
+_WITHOUT_ANOTHER = {"last-system-node", "no-room-on-system-nodes"}
 
 
 def go_on(question: str) -> bool:
     """Ask whether to go on; anything but yes is no."""
     return _read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def designate(made: Plan, options: Options) -> Options | None:
+    """Ask which node is to become a system node first, if that is all that forbids the plan.
+
+    Returns:
+        The options with the answer; None: nothing was to be asked, or nobody was named.
+    """
+    from cluster.options import RejoinOptions
+
+    codes = {one.code for one in made.blockers}
+    if not codes or not codes <= _WITHOUT_ANOTHER or options.designate or isinstance(options, RejoinOptions):
+        return None
+    console = standard_output()
+    console.print()
+    console.print(f"Another node can become a Run:ai system node first, and {made.node} then go down.")
+    console.print(made.blockers[0].remedy)
+    name = _read("Node to designate (nothing: none): ").strip()
+    return options.model_copy(update={"designate": name}) if name and name != "later" else None
 
 
 def asker(output: Output) -> Ask | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -174,12 +174,16 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
     end.about(node, lambda: how.session.standing(node))
     say, ask = teller(how.output, node), asking.asker(how.output)
     say("plan", "looking at the cluster, the machine and the backups")
-    made = commands_plan.make(
-        how.session, node, how.options, checksums=how.local and planning.run_depth(how.options) == "checksums"
-    )
+    checksums = how.local and planning.run_depth(how.options) == "checksums"
+    made = commands_plan.make(how.session, node, how.options, checksums=checksums)
     if how.dry_run:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
+        commands_plan.show(made, how.output)
+    chosen = asking.designate(made, how.options) if ask is not None else None
+    if chosen is not None:
+        how = replace(how, options=chosen)
+        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
         commands_plan.show(made, how.output)
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):

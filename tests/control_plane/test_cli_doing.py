@@ -209,7 +209,7 @@ def test_person_at_the_terminal_confirms_decides_and_ends_the_hold(
 ) -> None:
     host = make_node()
     running_interactive(lab_api, make_object, host.node)
-    code, text = _at_a_terminal(
+    code, text = at_a_terminal(
         lab,
         tmp_path,
         ("run", "planned", host.node, "--local", "--no-shut-down"),
@@ -225,7 +225,7 @@ def test_person_who_does_not_confirm_changes_nothing(
     lab: Lab, lab_api: Api, make_node: MakeNode, tmp_path: Path
 ) -> None:
     host = make_node()
-    code, text = _at_a_terminal(lab, tmp_path, ("run", "planned", host.node, "--local"), (("Go on? [y/N] ", ""),))
+    code, text = at_a_terminal(lab, tmp_path, ("run", "planned", host.node, "--local"), (("Go on? [y/N] ", ""),))
     assert code == 3
     assert "Nothing was changed." in text
     assert not traces(lab_api, host.node)
@@ -239,7 +239,7 @@ def _until_step(lab: Lab, folder: Path, node: str, step: str) -> None:
     until(there, seconds=90, what=f"still waiting for step {step} of {node}")
 
 
-def _at_a_terminal(
+def at_a_terminal(
     lab: Lab, folder: Path, words: tuple[str, ...], answers: tuple[tuple[str, str], ...]
 ) -> tuple[int, str]:
     """Run a command at a terminal, and type each answer once its question is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,12 @@ from cluster.question import Answer, Question
 from lab.api import Api
 from lab.layout import Lab
 from tests.control_plane import driving
+from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.protocol_settings import SECOND, settings_of
 from tests.control_plane.protocol_states import cordoned, drained, untouched
 from tests.control_plane.standing_in import NAMESPACE, Last, last_one, others_cordoned
+from tests.control_plane.test_cli_doing import at_a_terminal
 
 
 @pytest.fixture
@@ -92,3 +95,44 @@ def test_typed_at_the_start_nobody_is_asked_and_another_name_is_refused(settings
     record = driving.run(settings, last.system, _options(last, accept_outage=last.system, shut_down=False))
     assert record.phase == "closed"
     assert last.all_on(last.system)
+
+
+def test_command_asks_names_what_waits_and_takes_the_typed_name(
+    lab: Lab, last: Last, settings: Settings, tmp_path: Path
+) -> None:
+    words = (
+        "run",
+        "planned",
+        last.system,
+        "--yes",
+        "--local",
+        "--no-hold",
+        "--no-shut-down",
+        "--designate",
+        last.spare,
+    )
+    assert command(lab, tmp_path, *words).code == 4
+    (status,) = command(lab, tmp_path, "status", last.system, "--output", "json").document
+    assert f"{NAMESPACE}/{last.parts[1]}-0" in status["now"]["waits_for"]
+    assert status["now"]["go_on"] == f"downtime decide {last.system} --accept-outage {last.system}"
+    assert command(lab, tmp_path, "decide", last.system, "--accept-outage", last.spare).code == 2
+    assert command(lab, tmp_path, "decide", last.system, "--accept-outage", last.system, "--who", "Ada").code == 0
+    done = command(lab, tmp_path, "resume", last.system, "--local", "--output", "json")
+    assert done.code == 0, done.out
+    assert (done.document["approvals"][0]["who"], done.document["standing"]) == ("Ada", [])
+    assert not last.labelled()
+
+
+def test_person_at_a_terminal_names_the_node_to_designate_and_accepts_the_outage(
+    lab: Lab, last: Last, settings: Settings, tmp_path: Path
+) -> None:
+    words = ("run", "planned", last.system, "--local", "--no-hold", "--no-shut-down")
+    answers = (
+        ("Node to designate (nothing: none): ", last.spare),
+        ("Go on? [y/N] ", "y"),
+        ("Node that may take them down: ", last.system),
+    )
+    code, seen = at_a_terminal(lab, tmp_path, words, answers)
+    assert code == 0, seen
+    assert last.all_on(last.system)
+    assert not last.labelled()
