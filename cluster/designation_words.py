@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cluster import designation_mark, names
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions, UnplannedOptions
 from cluster.plan import Finding
@@ -44,6 +45,15 @@ def warnings(seen: Observation, options: Options, record: Record | None) -> Iter
             code="stood-in",
             message=f"{seen.node_name} stands in as a Run:ai system node for {other}, which is in downtime",
             remedy=f"Bring {other} back as soon as possible: 'downtime status {other}'.",
+        )
+    mark = designation_mark.read(seen.node or {})
+    if mark is not None and seen.node_name not in seen.designated:
+        yield Finding(
+            code="left-designated",
+            message=f"{seen.node_name} carries the mark of a designation for {mark.node} ({mark.record}) that no open "
+            "downtime knows of: its label counts as somebody else's",
+            remedy=f"If it is to be no Run:ai system node: 'kubectl label node {seen.node_name} {LABEL}-'; and "
+            f"'kubectl annotate node {seen.node_name} {names.DESIGNATED_ANNOTATION}-'.",
         )
     name = record.relies_on if record is not None else ""
     place = next((one for one in seen.nodes if one.name == name), None)

@@ -154,7 +154,7 @@ def _still_to_designate(facts: TakeoverFacts, around: Around) -> str:
 
 
 def _is_no_system_node(seen: Observation) -> bool:
-    return seen.node is not None and node_.kind(seen.node) not in ("system", "control-plane")
+    return seen.node is not None and node_.kind(seen.node) != "system"
 
 
 def _nothing_to_take_over(seen: Observation, designate: str) -> Finding:
