@@ -11,7 +11,8 @@ admission, at the latest after ten minutes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +40,7 @@ class Entry(BaseModel):
     record: str
     procedure: Procedure
     since: datetime
+    designates: str = Field(default="", description="The node that stands in for it as a system node; empty: none.")
 
 
 class Fleet(BaseModel):
@@ -50,17 +52,40 @@ class Fleet(BaseModel):
     down: dict[str, Entry] = {}
 
 
-Judge = Callable[[frozenset[str]], list[Finding]]
+@dataclass(frozen=True)
+class Others:
+    """The other nodes of the fleet.
+
+    Attributes:
+        down: those that are down by decision.
+        designated: those that stand in as a system node, and for which one that is down.
+    """
+
+    down: frozenset[str]
+    designated: Mapping[str, str]
 
 
-def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge, still_ours: Callable[[], None]) -> None:
+Judge = Callable[[Others], list[Finding]]
+
+
+def admit(
+    api: Api,
+    node: str,
+    record: str,
+    procedure: Procedure,
+    judge: Judge,
+    still_ours: Callable[[], None],
+    designates: str = "",
+) -> None:
     """Admit a node, unless the judge objects.
 
     Args:
+        designates: the node that is to stand in for it. It is written in the same compare-and-swap, so of that node's
+            own downtime and this one only one is admitted.
         still_ours: raises when the lock of the node is lost. Asked before each write: a holder that was overtaken would
             put its own record in the place of the new holder's, and nobody would ever take that entry out.
-        judge: is given the names of the *other* nodes that are down by decision, observes the rest freshly, and says
-            what speaks against this node going down as well. Called anew after each lost race.
+        judge: is given the *other* nodes that are down by decision, observes the rest freshly, and says what speaks
+            against this node going down as well. Called anew after each lost race.
 
     Raises:
         Blocked: the first objection; nothing was changed.
@@ -68,15 +93,16 @@ def admit(api: Api, node: str, record: str, procedure: Procedure, judge: Judge, 
     for _ in range(_ATTEMPTS):
         present = api.get(_PATH)
         fleet = _as_it_is(api, _parse(present), node)
-        objections = judge(frozenset(fleet.down) - {node})
+        objections = judge(_beside(fleet, node))
         if objections:
             first = objections[0]
             raise Blocked(first.code, first.message, first.remedy)
         own = fleet.down.get(node)
-        if own is not None and own.record == record and present is not None and fleet == _parse(present):
+        same = own is not None and (own.record, own.designates) == (record, designates)
+        if same and present is not None and fleet == _parse(present):
             return
         still_ours()
-        entry = Entry(record=record, procedure=procedure, since=datetime.now(UTC))
+        entry = Entry(record=record, procedure=procedure, since=datetime.now(UTC), designates=designates)
         if _swap(api, present, fleet.model_copy(update={"down": {**fleet.down, node: entry}})):
             return
     raise _contended()
@@ -88,7 +114,7 @@ def check_again(api: Api, node: str, judge: Judge) -> None:
     Raises:
         Blocked: something speaks against it now.
     """
-    objections = judge(frozenset(_as_it_is(api, _parse(api.get(_PATH)), node).down) - {node})
+    objections = judge(others(api, node))
     if objections:
         raise Blocked(objections[0].code, objections[0].message, objections[0].remedy)
 
@@ -112,6 +138,16 @@ def down(api: Api) -> frozenset[str]:
     return frozenset(_as_it_is(api, _parse(api.get(_PATH)), "").down)
 
 
+def others(api: Api, node: str) -> Others:
+    """The same of all nodes but one, and who stands in for whom."""
+    return _beside(_as_it_is(api, _parse(api.get(_PATH)), node), node)
+
+
+def _beside(fleet: Fleet, node: str) -> Others:
+    rest = {name: entry for name, entry in fleet.down.items() if name != node}
+    return Others(frozenset(rest), {one.designates: name for name, one in rest.items() if one.designates})
+
+
 def _as_it_is(api: Api, fleet: Fleet, asking: str) -> Fleet:
     """The fleet without what a crash left behind, and with every node that has an open record.
 
@@ -119,14 +155,14 @@ def _as_it_is(api: Api, fleet: Fleet, asking: str) -> Fleet:
     """
     opened = {record.node: record for record in Records(api).all_open() if record.node != asking}
     kept = {
-        name: entry
+        name: entry.model_copy(update={"designates": opened[name].relies_on}) if name in opened else entry
         for name, entry in fleet.down.items()
         if name == asking
         or (name in opened and opened[name].id == entry.record)
         or (name not in opened and _being_opened(api, name, entry))
     }
     known = {
-        name: Entry(record=record.id, procedure=record.procedure, since=record.opened)
+        name: Entry(record=record.id, procedure=record.procedure, since=record.opened, designates=record.relies_on)
         for name, record in opened.items()
         if name not in kept
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster import admission, ownership, scheduling
+from cluster import admission, ownership, scheduling, stand_in
 from cluster.downtime import Downtime
 from cluster.errors import Failed
 from cluster.step import Seen, Step
@@ -15,6 +15,7 @@ def _not_yet(_: Downtime) -> Seen | None:
 def _leave(downtime: Downtime) -> None:
     if downtime.find_node() is not None:
         downtime.change_node(lambda old: ownership.unmarked(old, downtime.record.id))
+    stand_in.hand_over(downtime)
     admission.dismiss(downtime.api, downtime.node, downtime.record.id)
 
 

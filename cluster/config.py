@@ -188,6 +188,8 @@ class DrainSettings(Section):
     gpu_minutes: PositiveFloat = 10
     stable_seconds: PositiveFloat = 120
     """For how long a node that failed must be steadily Ready before it gets work again."""
+    takeover_minutes: PositiveFloat = 10
+    """For how long the pods of a Run:ai system node may look for another place."""
     approval_hours: PositiveFloat = 72
     return_hours: PositiveFloat = 336
     service_namespaces: list[str] = []

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import ownership, remove
+from cluster import ownership, remove, unplanned
 from cluster import record as records_of
 from cluster.api import Object
-from cluster.errors import Blocked
+from cluster.errors import Blocked, Waiting
 from cluster.gate import Verdict
-from cluster.options import Options, Procedure, RemoveOptions
+from cluster.options import Options, Procedure, RemoveOptions, parse, same_choices
 from cluster.record import Record, StepState
 from cluster.recovery import summary
 
@@ -22,6 +22,31 @@ from cluster.recovery import summary
 def may_take_over(present: Record, procedure: Procedure) -> bool:
     """Whether the procedure may go on with this open downtime of another one."""
     return procedure == "remove" and present.procedure in remove.TAKES_OVER
+
+
+def require_same(present: Record, procedure: Procedure, options: Options) -> None:
+    """Refuse to begin anything else than what the open downtime is.
+
+    Raises:
+        Waiting: a node in planned maintenance is down on purpose: it is left to whoever works on it.
+        Blocked: it is another procedure, or was begun with other choices. Nothing was changed.
+    """
+    node = present.node
+    if present.procedure == "planned" and procedure == "unplanned":
+        found = unplanned.in_downtime(present)
+        raise Waiting(found.code, found.message, found.remedy)
+    if present.procedure != procedure:
+        raise Blocked(
+            "in-downtime",
+            f"{node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
+            f"'downtime resume {node}' goes on with it; 'downtime abort {node}' backs out.",
+        )
+    if not same_choices(parse(present.procedure, present.options), options):
+        raise Blocked(
+            "other-options",
+            f"{node} is in {present.procedure} downtime already, opened with other options",
+            f"'downtime resume {node}' goes on with those; to choose others, first 'downtime abort {node}'.",
+        )
 
 
 def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, who: str, flow_run: str) -> Record:

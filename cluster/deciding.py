@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from cluster import consent, planning
+from cluster import consent, local_outage, planning, undesignating, waiting
 from cluster import record as records_of
 from cluster.downtime import Downtime
+from cluster.errors import Misused
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Workload
@@ -56,6 +57,44 @@ def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
         approval = Approval(subject="tolerating", digest=digest, items=asked, answer=consent.ALLOW, who=who, at=_now())
         _write(downtime, approval, f"{who} let pods that tolerate the drain go down with the machine: {why}")
     return asked
+
+
+def outage(downtime: Downtime, typed: str, who: str) -> tuple[str, ...]:
+    """Accept that system pods on a volume of the node itself are down as long as it is; empty: there are none.
+
+    Args:
+        typed: the node's name, as the person typed it.
+
+    Raises:
+        Misused: it is another name: nothing was written.
+    """
+    if typed.strip() != downtime.node:
+        raise Misused(
+            "not-accepted",
+            f"{typed.strip()[:60]!r} was typed to accept that system pods on a volume of {downtime.node} are down",
+            f"Type exactly {downtime.node}.",
+        )
+    if downtime.record.aborted or downtime.record.done("taint") or "approve-workloads" not in downtime.steps:
+        return ()
+    seen, _ = planning.look_again(downtime)
+    asked = waiting.unaccepted(downtime, seen)
+    if asked:
+        digest = consent.digest_of(asked)
+        answer = local_outage.ACCEPT
+        _write(downtime, Approval(subject="outage", digest=digest, items=asked, answer=answer, who=who, at=_now()))
+    return asked
+
+
+def designation(downtime: Downtime, who: str) -> str:
+    """Let the node that stands in stay a system node for good; its name, empty: there is none."""
+    name = downtime.record.designated
+    if name:
+        digest, answer = consent.digest_of([name]), undesignating.KEEP
+        _write(
+            downtime,
+            Approval(subject="designation", digest=digest, items=(name,), answer=answer, who=who, at=_now()),
+        )
+    return name
 
 
 def _case(downtime: Downtime, seen: Observation, options: PlannedOptions | RemoveOptions) -> Case:

@@ -103,9 +103,9 @@ def _why_not(place: Place, node: str, down: Collection[str]) -> str:
     if place.state.kind == "control-plane":
         return "a Kubernetes control-plane node must never be a Run:ai system node"
     if place.state.kind == "system":
-        return "it is a system node already"
+        return "it is a system node already, and --designate has nothing to do"
     if place.name in down or not place.state.can_take_over:
-        return "it is not ready, cordoned, drained or in downtime"
+        return "it is not ready, cordoned, drained, in downtime, or stands in for another node already"
     return ""
 
 

@@ -29,16 +29,16 @@ from cluster import (
     procedures,
     recovery,
     service,
-    unplanned,
+    stand_in,
 )
 from cluster import node as node_
 from cluster import record as records_of
 from cluster.api import Api, Object
 from cluster.config import Settings
-from cluster.errors import Blocked, Misused, Waiting
+from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
-from cluster.options import Options, Procedure, parse, same_choices
+from cluster.options import Options, Procedure, parse
 from cluster.plan import Finding
 from cluster.question import Answer, Question
 from cluster.record import Approval, Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
@@ -191,10 +191,12 @@ def _marked(downtime: Downtime) -> Downtime:
             f"If it comes back by itself, 'downtime resume {downtime.node}' goes on then; "
             f"'downtime abort {downtime.node}' closes its record.",
         )
-    if not record.done("close") and not gone:
-        downtime.change_node(lambda old: crossing.marked(old, record, epoch))
-        if crossing.left_out_of_service(record):
-            downtime.write(crossing.in_service)
+    if not record.done("close"):
+        if not gone:
+            downtime.change_node(lambda old: crossing.marked(old, record, epoch))
+            if crossing.left_out_of_service(record):
+                downtime.write(crossing.in_service)
+        stand_in.fence(downtime)
     return downtime
 
 
@@ -211,6 +213,7 @@ def _close_without_node(downtime: Downtime) -> None:
             new = change_is(new, what, "", "undone")
         return in_phase(new, "closed")
 
+    stand_in.hand_over(downtime)
     admission.dismiss(downtime.api, downtime.node, downtime.record.id)
     downtime.write(closed)
 
@@ -252,13 +255,13 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
     if present is not None and crossing.may_take_over(present, start.procedure):
         return _cross(api, settings, present, start, lock)
     if present is not None:
-        _require_same(present, start)
+        crossing.require_same(present, start.procedure, start.options)
         return _take_over(api, start.node, lock, start.flow_run)
     _require_first(api, start)
     new = _new_record(api, start, lock)
     # Nothing speaks against the way back into service.
     judge = _judge_of(api, settings, start) if start.procedure != "rejoin" else _no_objection
-    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check)
+    admission.admit(api, start.node, new.id, start.procedure, judge, lock.check, start.options.designate)
     Records(api).open(new, lock.check)
     announcing.announce(api, new)
     return new
@@ -267,16 +270,17 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
 def _judge_of(api: Api, settings: Settings, start: Start) -> admission.Judge:
     node, options = start.node, start.options
     asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
-    return limits.judge_of(api, node, settings.limits, start.procedure, asks)
+    return limits.judge_of(api, node, settings.limits, options, etcd=asks)
 
 
-def _no_objection(_: frozenset[str]) -> list[Finding]:
+def _no_objection(_: admission.Others) -> list[Finding]:
     return []
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits, "remove")
-    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check)
+    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True)
+    designates = present.designated or start.options.designate
+    admission.admit(api, start.node, present.id, start.procedure, judge, lock.check, designates)
     new = Records(api).update(
         start.node,
         lock.epoch,
@@ -322,25 +326,6 @@ def _require_first(api: Api, start: Start) -> None:
             f"The downtime of {start.node} that this run opened was closed at {over.updated:%Y-%m-%d %H:%M} UTC. "
             "Nothing was changed",
             "If the node shall go down once more, start a new run.",
-        )
-
-
-def _require_same(present: Record, start: Start) -> None:
-    if present.procedure == "planned" and start.procedure == "unplanned":
-        found = unplanned.in_downtime(present)
-        raise Waiting(found.code, found.message, found.remedy)
-    if present.procedure != start.procedure:
-        raise Blocked(
-            "in-downtime",
-            f"{start.node} is in downtime already ({present.procedure}, opened {present.opened:%Y-%m-%d %H:%M} UTC)",
-            f"'downtime resume {start.node}' goes on with it; 'downtime abort {start.node}' backs out.",
-        )
-    if not same_choices(parse(present.procedure, present.options), start.options):
-        raise Blocked(
-            "other-options",
-            f"{start.node} is in {present.procedure} downtime already, opened with other options",
-            f"'downtime resume {start.node}' goes on with those; to choose others, first "
-            f"'downtime abort {start.node}'.",
         )
 
 

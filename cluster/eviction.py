@@ -94,6 +94,10 @@ def require_still_drained(downtime: Downtime) -> None:
             f"runai=drain:NoExecute', which evicts what is there), then 'downtime resume {name}'.",
         )
     _see_gone(downtime)
+    # Imported here: the service is about more than the pods of one node, and builds on this module's.
+    from cluster import service_elsewhere
+
+    service_elsewhere.require(downtime)
 
 
 SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained")

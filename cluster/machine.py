@@ -68,8 +68,8 @@ def _rebooted(downtime: Downtime, sent: str) -> bool:
 
 
 def _shut_down(downtime: Downtime) -> None:
-    judge = limits.judge_of(downtime.api, downtime.node, downtime.settings.limits, downtime.record.procedure)
-    admission.check_again(downtime.api, downtime.node, judge)
+    allowed = limits.judge_of(downtime.api, downtime.node, downtime.settings.limits, downtime.options, recorded=True)
+    admission.check_again(downtime.api, downtime.node, allowed)
     _, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]

@@ -16,6 +16,7 @@ FLEET = "fleet"
 DRAIN_KEY, DRAIN_VALUE, DRAIN_EFFECT = "runai", "drain", "NoExecute"
 OUT_OF_SERVICE_KEY, OUT_OF_SERVICE_VALUE = "node.kubernetes.io/out-of-service", "nodeshutdown"
 OWNS_ANNOTATION = "runai-downtime/owns"
+DESIGNATED_ANNOTATION = "runai-downtime/designated"
 NODE_LABEL = "runai-downtime/node"
 
 # A node name is a DNS subdomain: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/

@@ -60,12 +60,21 @@ def delete(api: Api, name: str, lock: Lock, uid: str) -> None:
     raise _contended(name)
 
 
-def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) -> Object:
+def update(
+    api: Api,
+    name: str,
+    lock: Lock,
+    change: Callable[[Object], Object],
+    epoch_of: Callable[[Object], int] | None = None,
+) -> Object:
     """Change a Node by a pure function, and return it as it is now.
 
     The Node is read, changed and written back with the resource version that was read; the annotation
     ``runai-downtime/owns`` must not carry a newer epoch than the lock's. So a process that was overtaken while it
     stood still changes nothing: its write meets either the newer epoch or a newer resource version.
+
+    Args:
+        epoch_of: of a Node that is not the lock's own: where it carries the epoch of that lock.
 
     Raises:
         LockLost: the lock was lost or taken over.
@@ -73,9 +82,9 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
     """
     for _ in range(_ATTEMPTS):
         node = get(api, name)
-        mark = ownership.read(node)
-        if mark is not None and mark.epoch > lock.epoch:
-            raise _overtaken(name, mark.epoch)
+        epoch = (epoch_of or _epoch_of_mark)(node)
+        if epoch > lock.epoch:
+            raise _overtaken(name, epoch)
         new = change(node)
         if new == node:
             return node
@@ -85,6 +94,11 @@ def update(api: Api, name: str, lock: Lock, change: Callable[[Object], Object]) 
         except Conflict:
             continue
     raise _contended(name)
+
+
+def _epoch_of_mark(node: Object) -> int:
+    mark = ownership.read(node)
+    return mark.epoch if mark is not None else 0
 
 
 def _overtaken(name: str, epoch: int) -> LockLost:

@@ -29,6 +29,7 @@ from cluster.outage_facts import OutageFacts
 from cluster.owners import Chains, Resolver
 from cluster.plan import Finding
 from cluster.service import ServiceHealth
+from cluster.takeover_facts import TakeoverFacts
 from cluster.verdict import Verdict
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -75,6 +76,13 @@ class Observation(BaseModel):
     etcd: EtcdView | None = Field(default=None, description="Of a control-plane node; None: etcd was not asked.")
     server_addresses: tuple[str, ...] = Field(
         default=(), description="Of a control-plane node: where the API server that is talked to is, by name or number."
+    )
+    designated: dict[str, str] = Field(
+        default={}, description="Nodes that stand in as system nodes, or are going to, and for which one in downtime."
+    )
+    takeover: TakeoverFacts | None = Field(default=None, description="Of a system node: who could take over from it.")
+    outage_pods: tuple[str, ...] = Field(
+        default=(), description="System pods on a volume of the node itself: they are down as long as it is."
     )
     joining: Joining | None = Field(default=None, description="Of a rejoin: what its machine and the cluster say.")
 

@@ -20,7 +20,18 @@ class _Chosen(BaseModel):
     reason: str = Field(default="", max_length=500, description="Why: shown in the record, Events and the report.")
 
 
-class _Draining(_Chosen):
+class _Standing(_Chosen):
+    designate: str = Field(
+        default="", max_length=253, description="A node that becomes a Run:ai system node first, to take over."
+    )
+
+
+class _Draining(_Standing):
+    accept_outage: str = Field(
+        default="",
+        max_length=253,
+        description="The node's name, typed: system pods on a local volume of it may be down as long as it is.",
+    )
     interactive: Interactive = Field(
         default="ask", description="Interactive workloads: ask a person, evict them, or refuse to go on."
     )
@@ -45,6 +56,8 @@ class PlannedOptions(_Draining):
         max_length=253,
         description="The name of a control-plane node, typed: no further member of etcd may fail while it is down.",
     )
+    keep_designation: bool = Field(default=False, description="Leave the label on the node that was designated.")
+
     shut_down: bool = Field(default=True, description="Shut the machine down after the drain, and see it back.")
     power_on: Literal["controller", "person"] = Field(
         default="person", description="Who switches the machine on again: the power controller, or a person."
@@ -54,8 +67,10 @@ class PlannedOptions(_Draining):
     )
 
 
-class UnplannedOptions(_Chosen):
+class UnplannedOptions(_Standing):
     """The choices of unplanned recovery."""
+
+    keep_designation: bool = Field(default=False, description="Leave the label on the node that was designated.")
 
     said_down: bool = Field(
         default=False, description="A person says that the node is down, though it is called Ready."
@@ -109,6 +124,11 @@ class RemoveOptions(_Draining):
     )
 
     @property
+    def keep_designation(self) -> bool:
+        """Nothing comes back that could take over again."""
+        return True
+
+    @property
     def shut_down(self) -> bool:
         """The machine is reset, not shut down."""
         return False
@@ -130,6 +150,11 @@ class RejoinOptions(_Chosen):
     host: str = Field(default="", max_length=260, description="Address of the machine; default: as configured.")
     role: Role = Field(default="", description="For a machine without a record, or instead of the role that it had.")
     confirmed: str = Field(default="", description="The node's name, typed once more, for a machine without a record.")
+
+    @property
+    def designate(self) -> str:
+        """Nothing goes down."""
+        return ""
 
     @property
     def interactive(self) -> Interactive:

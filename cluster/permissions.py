@@ -53,10 +53,12 @@ def _owners(group: str, *resources: str) -> Permission:
 PERMISSIONS = (
     Permission(("get", "list", "watch"), ("nodes",), "taints, cordon, boot id, readiness and GPUs of nodes"),
     Permission(
-        ("update",), ("nodes",), "cordon and drain taint, and in the same update that they are this product's own"
+        ("update",),
+        ("nodes",),
+        "cordon, drain taint, label of a system node for a while; in the same update that they are this product's own",
     ),
     Permission(("delete",), ("nodes",), "removing a node for good"),
-    Permission(("list",), ("persistentvolumes",), "which data lies on a node that is to be removed"),
+    Permission(("list",), ("persistentvolumes",), "which data lies on one node alone"),
     Permission(("list", "watch"), ("pods",), "what runs on a node, when it is gone, and where it went"),
     Permission(("get",), ("namespaces",), "which cluster it is (uid of kube-system), and whether it is self-hosted"),
     Permission(("list",), ("poddisruptionbudgets",), "budgets that the drain would violate", "policy"),
@@ -110,6 +112,12 @@ PERMISSIONS = (
         "configuration of the cluster, with which control-plane nodes join",
         namespace="kube-system",
         without="no machine that has joined before can be rejoined",
+    ),
+    Permission(
+        ("create",),
+        ("pods/eviction",),
+        "moving system pods off a node that was a system node for a while",
+        without="they stay there, and the label of a system node with them",
     ),
     _owners("apps", "replicasets", "deployments", "statefulsets"),
     _owners("batch", "jobs", "cronjobs"),

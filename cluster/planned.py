@@ -18,6 +18,7 @@ from cluster.record import Record
 
 STEPS = (
     "recovery-gate",
+    "designate",
     "cordon",
     "approve-workloads",
     "taint",
@@ -30,6 +31,7 @@ STEPS = (
     "untaint",
     "see-gpus",
     "uncordon",
+    "undesignate",
     "see-service",
     "close",
 )
@@ -38,6 +40,10 @@ STEPS = (
 def step_names(options: PlannedOptions) -> tuple[str, ...]:
     """The steps that planned maintenance has with these options, in order."""
     left_out: set[str] = set()
+    if not options.designate:
+        left_out.add("designate")
+    if not options.designate or options.keep_designation:
+        left_out.add("undesignate")
     if not options.shut_down:
         left_out |= {"shut-down", "see-off"}
     if not options.shut_down or options.power_on == "person":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, consent, control_plane_blockers, disruption, service, system_nodes
+from cluster import capacity, consent, control_plane_blockers, disruption, local_outage, service, taking_over
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.options import PlannedOptions
@@ -24,11 +24,13 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += [*_readiness(case), *recovery(case)]
     if case.before_taint or case.before_shutdown:
         seen = case.observation
-        found += system_nodes.objections(seen.nodes, case.name, seen.down)
+        found += taking_over.standing_in(case.name, seen.designated)
+        found += taking_over.objections(seen, case.options.designate, recorded=case.record is not None)
         found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
         if isinstance(case.options, PlannedOptions):
             found += control_plane_blockers.of(seen, case.options.accept_lost_tolerance, found)
     if case.before_taint:
+        found += local_outage.mistyped(case.name, case.options.accept_outage)
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:
         found += [*tolerating(case), *_host(case), *_power(case)]

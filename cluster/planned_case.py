@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from cluster import consent, names, ownership, workloads
+from cluster import consent, local_outage, names, ownership, workloads
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.config import Settings
@@ -72,6 +72,11 @@ class Case:
     def unapproved(self) -> tuple[Workload, ...]:
         """Interactive (or unknown) work about which a person must still be asked."""
         return consent.unapproved(self.workloads, self.record, self.options.interactive)
+
+    @cached_property
+    def unaccepted(self) -> tuple[str, ...]:
+        """System pods on a volume of the node itself about whose outage a person must still be asked."""
+        return local_outage.unapproved(self.observation.outage_pods, self.record, self.name, self.options.accept_outage)
 
     @cached_property
     def tolerating(self) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cluster import designation_words
+from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
-from cluster.planned_case import DRAIN, Case, titles
+from cluster.planned_case import DRAIN, Case, listed, titles
 
 _Words = tuple[str, tuple[str, ...]]
 _NAMED: dict[Thing, str] = {"cordon": "the cordon", "taint": f"the taint {DRAIN}"}
@@ -16,6 +18,8 @@ def step(case: Case, name: str) -> PlannedStep:
     """One step of the plan."""
     words: dict[str, Callable[[Case], _Words]] = {
         "recovery-gate": _recovery_gate,
+        "designate": lambda case: designation_words.designate(case.observation, case.options),
+        "undesignate": lambda case: designation_words.undesignate(case.options, case.record),
         "cordon": lambda case: _setting(case, "cordon"),
         "approve-workloads": _approve_workloads,
         "taint": lambda case: _setting(case, "taint"),
@@ -67,6 +71,13 @@ def _taking_off(case: Case, thing: Thing) -> _Words:
 
 
 def _approve_workloads(case: Case) -> _Words:
+    words, changes = _about_interactive(case)
+    if case.unaccepted:
+        words += f"; and whether {listed(case.unaccepted)} may be down as long as the node is"
+    return words, changes
+
+
+def _about_interactive(case: Case) -> _Words:
     if case.unapproved:
         return f"Ask a person whether interactive work may be evicted: {titles(case.unapproved)}", ()
     if case.options.interactive == "evict":
@@ -76,8 +87,9 @@ def _approve_workloads(case: Case) -> _Words:
 
 def _shut_down(case: Case) -> _Words:
     how = "over SSH" if case.settings.power.off == "ssh" else "through its power controller"
+    system = ", and the Run:ai service was seen to run elsewhere" if node_.kind(case.node) == "system" else ""
     return (
-        f"Shut the machine down {how}, after it has proven to be {case.name}",
+        f"Shut the machine down {how}, after it has proven to be {case.name}{system}",
         (f"shut down the machine of {case.name}",),
     )
 

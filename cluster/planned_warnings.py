@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import control_plane_blockers, disruption, gpu_return, ownership, service
+from cluster import control_plane_blockers, designation_words, disruption, gpu_return, ownership, service, takeover
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster import workloads as workloads_
@@ -16,9 +16,11 @@ from cluster.planned_case import DRAIN, Case, listed, titles
 def of(case: Case) -> tuple[Finding, ...]:
     """All of them."""
     found = [*_recreated(case), *_foreign(case)]
+    found += designation_words.warnings(case.observation, case.options, case.record)
     if case.fresh:
         found += _recovery(case)
     if case.before_taint:
+        found += takeover.outage(case.name, case.observation.outage_pods)
         found += [*_gpus(case), *_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)

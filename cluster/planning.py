@@ -18,6 +18,7 @@ from cluster import (
     procedures,
     reach,
     recovery,
+    taking_over,
 )
 from cluster.api import Api
 from cluster.config import Settings
@@ -72,10 +73,13 @@ def _plan(
         return _rejoin(api, settings, name, options, record)
     begun = record is not None and not _takes_over(options, record)
     verdict = record.gate if record is not None and begun else recovery.judge(api, settings, depth)
-    down = admission.down(api) - {name}
+    others = admission.others(api, name)
     # A removal that was begun may have deleted the Node already.
     gone_ok = begun and isinstance(options, RemoveOptions)
-    seen = observe(api, name, settings, down=down, recovery=verdict, absent_ok=gone_ok)
+    seen = observe(api, name, settings, down=others.down, recovery=verdict, absent_ok=gone_ok)
+    seen = taking_over.look(
+        api, seen.model_copy(update={"designated": dict(others.designated)}), record if begun else None
+    )
     if _etcd_matters(seen, options, record):
         asked = {"etcd": etcd.look(api, settings, name), "server_addresses": api_endpoint.addresses(api.server)}
         seen = seen.model_copy(update=asked)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cluster.step import Step
 
 # What backs out of a downtime whose machine was not shut down.
-UNDO = ("untaint", "see-gpus", "uncordon", "see-service", "close")
+UNDO = ("untaint", "see-gpus", "uncordon", "undesignate", "see-service", "close")
 
 
 def steps_of(record: Record) -> tuple[str, ...]:
@@ -28,8 +28,7 @@ def steps_of(record: Record) -> tuple[str, ...]:
         # Only before it joins: the machine stays outside, and what it was stays in the record.
         return ("delete-token", "close")
     if record.aborted and not _machine_touched(record):
-        # Nothing was evicted before the taint: there is nothing to verify about GPUs.
-        return UNDO if "taint" in record.steps else tuple(name for name in UNDO if name != "see-gpus")
+        return _undo(record)
     names = _names(record, options)
     if record.aborted:
         # Who backs out wants the machine back: only one who must switch it on by hand is still waited for.
@@ -40,21 +39,29 @@ def steps_of(record: Record) -> tuple[str, ...]:
 
 def _names(record: Record, options: Options) -> tuple[str, ...]:
     if isinstance(options, RemoveOptions):
-        return remove.steps_for(record.found.labels)
+        return remove.steps_for(options, record.found.labels)
     if isinstance(options, RejoinOptions):
         return rejoin.steps_for(options.role, record.found.labels)
     return planners.step_names(options)
+
+
+def _undo(record: Record, *, gpus: bool = False) -> tuple[str, ...]:
+    # Nothing was evicted before the taint: there is nothing to verify about GPUs.
+    left_out = set() if gpus or "taint" in record.steps else {"see-gpus"}
+    if "designate" not in record.steps and not record.designated:
+        left_out.add("undesignate")
+    return tuple(name for name in UNDO if name not in left_out)
 
 
 def _undo_removal(record: Record) -> tuple[str, ...]:
     """Backing out of a removal whose machine was not reset. What it took over may have done more than it did itself."""
     clear = ("clear-out-of-service",) if any(one.what == "out-of-service" for one in record.changes) else ()
     if _machine_touched(record):
-        return (*clear, "see-off", "approve-return", "see-back", *UNDO)
+        return (*clear, "see-off", "approve-return", "see-back", *_undo(record, gpus=True))
     if record.gone_boot:
         # Who backs out leaves a dead machine as it is: nothing of it could be verified.
-        return (*clear, "untaint", "uncordon", "close")
-    return (*clear, *(name for name in UNDO if name != "see-gpus" or "taint" in record.steps))
+        return (*clear, *(name for name in _undo(record) if name not in ("see-gpus", "see-service")))
+    return (*clear, *_undo(record))
 
 
 def left(record: Record) -> tuple[str, ...]:
@@ -107,10 +114,22 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         from cluster import rejoin_table
 
         return {step.name: step for step in rejoin_table.STEPS}
-    from cluster import closing, eviction, gpus, machine, recovery, scheduling, service_check, waiting
+    from cluster import (
+        closing,
+        designating,
+        eviction,
+        gpus,
+        machine,
+        recovery,
+        scheduling,
+        service_check,
+        undesignating,
+        waiting,
+    )
 
     steps = (
         recovery.RECOVERY_GATE,
+        designating.DESIGNATE,
         scheduling.CORDON,
         waiting.APPROVE_WORKLOADS,
         scheduling.TAINT,
@@ -123,6 +142,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         scheduling.UNTAINT,
         gpus.SEE_GPUS,
         scheduling.UNCORDON,
+        undesignating.UNDESIGNATE,
         service_check.SEE_SERVICE,
         closing.CLOSE,
     )

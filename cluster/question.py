@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from cluster.plan import Loss, Workload
 from cluster.record import Subject
 
-TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin"})
+TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin", "outage"})
 """The subjects whose answer is the node's name, typed: what a slip of the hand must not say."""
 
 
@@ -21,7 +21,7 @@ class Answer(NamedTuple):
         at: when it was given; None: just now.
     """
 
-    given: Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down"]
+    given: Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept"]
     who: str
     at: datetime | None = None
 
@@ -34,6 +34,7 @@ class Question:
         digest: of what it is about; an answer holds for exactly that.
         losses: what is lost with the node.
         found: why it is asked: what was found, in a sentence.
+        pods: what it is about, if that is pods: namespace/name.
         patience_seconds: how long a form waits for its answer.
     """
 
@@ -44,8 +45,10 @@ class Question:
     losses: tuple[Loss, ...] = ()
     found: str = ""
     patience_seconds: int = 72 * 3600
+    pods: tuple[str, ...] = ()
 
     @property
     def items(self) -> tuple[str, ...]:
-        """The keys of what it is about."""
-        return (*(one.key for one in self.workloads), *(f"{one.what} {one.name}" for one in self.losses))
+        """The keys of the workloads, or the names of the losses or pods, that it is about."""
+        losses = tuple(f"{one.what} {one.name}" for one in self.losses)
+        return (*(one.key for one in self.workloads), *losses, *self.pods)

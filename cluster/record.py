@@ -23,7 +23,9 @@ SCHEMA = 1
 TIMELINE_LENGTH = 200
 
 RESET, DELETED, MEMBER_REMOVED = "machine-reset", "node-deleted", "etcd-member-removed"
-LASTING = frozenset({RESET, DELETED, MEMBER_REMOVED, "joined"})
+DESIGNATED, STAYS_DESIGNATED = "temporary-designation", "designation"
+"""The label of a system node on another node, whose name is the value: for a while, and for good."""
+LASTING = frozenset({RESET, DELETED, MEMBER_REMOVED, "joined", STAYS_DESIGNATED})
 """Changes that a procedure is there for: they are not undone at its end."""
 
 Phase = Literal[
@@ -41,6 +43,8 @@ Subject = Literal[
     "removal",
     "rejoin",
     "lost-tolerance",
+    "outage",
+    "designation",
 ]
 
 
@@ -142,6 +146,17 @@ class Record(_Model):
     def shut_down_boot(self) -> str:
         """The boot id that the machine was, or was to be, shut down with; empty: it was not, or it is up again."""
         return next((one.value for one in self.changes if one.what == "shutdown" and one.state != "undone"), "")
+
+    @property
+    def designated(self) -> str:
+        """The node that was, or was to be, made a system node for a while; empty: none is (any more)."""
+        return next((one.value for one in self.changes if one.what == DESIGNATED and one.state != "undone"), "")
+
+    @property
+    def relies_on(self) -> str:
+        """The node that stands in for this one as a system node, or is going to; empty: none."""
+        begun = any(one.what in (DESIGNATED, STAYS_DESIGNATED) for one in self.changes)
+        return self.designated if begun or self.done("designate") else str(self.options.get("designate") or "")
 
     def standing(self) -> tuple[str, ...]:
         """What this product changed and did not undo; of a closed downtime without what was to last.

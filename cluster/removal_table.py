@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cluster import (
     closing,
+    designating,
     eviction,
     gpus,
     machine,
@@ -12,12 +13,14 @@ from cluster import (
     removal,
     scheduling,
     service_check,
+    undesignating,
     waiting,
 )
 from cluster.step import Step
 
 STEPS: tuple[Step, ...] = (
     recovery.RECOVERY_GATE,
+    designating.DESIGNATE,
     scheduling.CORDON,
     waiting.APPROVE_WORKLOADS,
     scheduling.TAINT,
@@ -30,6 +33,7 @@ STEPS: tuple[Step, ...] = (
     scheduling.UNTAINT,
     gpus.SEE_GPUS,
     scheduling.UNCORDON,
+    undesignating.UNDESIGNATE,
     service_check.SEE_SERVICE,
     closing.CLOSE,
 )

@@ -22,6 +22,7 @@ from cluster.record import Record
 
 STEPS = (
     "recovery-gate",
+    "designate",
     "cordon",
     "approve-workloads",
     "taint",
@@ -39,14 +40,18 @@ TAKES_OVER = ("planned", "unplanned")
 """The procedures whose open downtime a removal may take over."""
 
 
-def step_names(_options: RemoveOptions) -> tuple[str, ...]:
-    """The steps of a removal, in order; :data:`ONLY_CONTROL_PLANE` among them."""
-    return STEPS
+def step_names(options: RemoveOptions) -> tuple[str, ...]:
+    """The steps of a removal, in order; :data:`ONLY_CONTROL_PLANE` among them.
+
+    Who was designated stays so: nothing comes back that could take over.
+    """
+    return STEPS if options.designate else tuple(name for name in STEPS if name != "designate")
 
 
-def steps_for(labels: Mapping[str, str]) -> tuple[str, ...]:
+def steps_for(options: RemoveOptions, labels: Mapping[str, str]) -> tuple[str, ...]:
     """The steps of the removal of a node with these labels, in order."""
-    return STEPS if control_plane.labelled(labels) else tuple(one for one in STEPS if one not in ONLY_CONTROL_PLANE)
+    names = step_names(options)
+    return names if control_plane.labelled(labels) else tuple(one for one in names if one not in ONLY_CONTROL_PLANE)
 
 
 def plan(observation: Observation, options: RemoveOptions, settings: Settings, record: Record | None) -> Plan:
@@ -69,7 +74,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("remove", observation, unreadable, current)
     found = observation.node or _gone(observation)
-    left = _left(found["metadata"].get("labels") or {}, current, own=own)
+    left = _left(chosen, found["metadata"].get("labels") or {}, current, own=own)
     case = Case(observation, found, chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
     if current is not None and own and (names := _differ(chosen, options)):
@@ -91,9 +96,9 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     )
 
 
-def _left(labels: Mapping[str, str], record: Record | None, *, own: bool) -> tuple[str, ...]:
+def _left(options: RemoveOptions, labels: Mapping[str, str], record: Record | None, *, own: bool) -> tuple[str, ...]:
     if record is None or not own:
-        return steps_for(labels)
+        return steps_for(options, labels)
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import node as node_
-from cluster import planned_blockers, removal_quorum, system_nodes
+from cluster import planned_blockers, removal_quorum, taking_over
 from cluster import pods as pod_
 from cluster.options import RemoveOptions
 from cluster.plan import Finding
@@ -17,7 +17,10 @@ from cluster.planned_case import Case
 from cluster.record import DELETED, RESET
 
 # Said here in other words, or not at all.
-_OTHERWISE = ("not-ready", "last-system-node", "control-plane-node", "only-control-plane-node")
+_OTHERWISE = (
+    *("not-ready", "last-system-node", "no-room-on-system-nodes", "cannot-designate"),
+    *("control-plane-node", "only-control-plane-node"),
+)
 # The machine is there, and something about the way to it is wrong: its being off would be no explanation.
 _NOBODY_THERE = ("host-unreachable", "ssh-lost", "no-address")
 
@@ -33,11 +36,22 @@ def of(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
         found = [*planned_blockers.recovery(case), *found]
     if before_reset(case):
         seen = case.observation
-        found += system_nodes.objections(seen.nodes, case.name, seen.down, gone_for_good=True)
+        recorded = case.record is not None
+        found += taking_over.objections(seen, case.options.designate, recorded=recorded, gone_for_good=True)
         if not any(one.code == "only-control-plane-node" for one in found) and isinstance(case.options, RemoveOptions):
             found += removal_quorum.objections(seen, case.options.accept_lost_tolerance)
-        found += [*_recreated(case), *_tolerating(case), *_machine(case)]
+        found += [*_another_designated(case), *_recreated(case), *_tolerating(case), *_machine(case)]
     return tuple(found)
+
+
+def _another_designated(case: Case) -> Iterator[Finding]:
+    chosen, present = case.options.designate, case.record.designated if case.record is not None else ""
+    if chosen and present and chosen != present:
+        yield Finding(
+            code="designated-already",
+            message=f"{present} was designated in the place of {case.name} already, and {chosen} is to be now",
+            remedy=f"Leave --designate out: {present} takes over.",
+        )
 
 
 def before_reset(case: Case) -> bool:

@@ -9,6 +9,7 @@ from cluster import consent, node, ownership, planning, waiting
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
+from cluster.observation import Observation
 from cluster.plan import Workload
 from cluster.record import Record
 from cluster.step import Made, Seen, Step
@@ -50,10 +51,11 @@ def _taint_stands(downtime: Downtime) -> Seen | None:
 
 
 def _set_taint(downtime: Downtime) -> None:
-    _, plan = planning.look_again(downtime)
+    found, plan = planning.look_again(downtime)
     if plan.blockers:
         first = plan.blockers[0]
         raise Blocked(first.code, first.message, first.remedy)
+    _require_accepted(downtime, found)
     asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
     if asking:
         downtime.write(waiting.ask_again)
@@ -67,6 +69,18 @@ def _set_taint(downtime: Downtime) -> None:
         downtime.write(lambda old: _with_workloads(old, plan.workloads))
     adopt = downtime.options.adopt_taint
     downtime.change_node(lambda old: ownership.tainted(old, downtime.record.id, downtime.lock.epoch, adopt=adopt))
+
+
+def _require_accepted(downtime: Downtime, found: Observation) -> None:
+    outage = waiting.unaccepted(downtime, found)
+    if outage:
+        downtime.write(waiting.ask_again)
+        raise Blocked(
+            "new-outage",
+            f"System pods on a volume of {downtime.node} itself that nobody was asked about: {', '.join(outage[:10])}; "
+            "the node was not drained",
+            f"'downtime resume {downtime.node}' asks about them.",
+        )
 
 
 def _with_workloads(old: Record, workloads: tuple[Workload, ...]) -> Record:

@@ -49,6 +49,8 @@ SUBJECTS = {
     "removal": "the removal",
     "rejoin": "the machine that is to join",
     "lost-tolerance": "the loss of etcd's fault tolerance",
+    "outage": "system pods on a volume of the node itself",
+    "designation": "the node that stands in",
 }
 
 
@@ -124,6 +126,15 @@ def question_markdown(question: Question) -> str:
                 f"{escaped(question.found, 2000)}. Nothing was changed yet.",
                 "What an earlier join left on this machine is reset, and it joins the cluster. See that it is the "
                 "right one, a new or a reinstalled machine; then type the name of the node.",
+            ]
+        )
+    if question.subject == "outage":
+        return _joined(
+            [
+                f"# May these system pods be down for as long as {node} is?",
+                f"They are bound to a volume of {node} itself, and no other node can run them. With its database the "
+                "Run:ai control plane is down too: its users should know. Nothing was evicted yet.",
+                "\n".join(f"- {escaped(pod)}" for pod in question.pods),
             ]
         )
     if question.subject == "return":

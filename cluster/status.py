@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import names, nodes, procedures
+from cluster import local_outage, names, nodes, procedures
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
@@ -110,6 +110,8 @@ def waits_for(record: Record, step: str) -> str:
     state = record.steps.get(step)
     if state is None or state.state != "asked":
         return ""
+    if _about_outage(record, step):
+        return f"somebody who accepts {state.proof}"
     return {
         "approve-workloads": "a decision about interactive work",
         "approve-return": "the end of the work on the machine ('downtime resume' says that it is done)",
@@ -121,9 +123,15 @@ def waits_for(record: Record, step: str) -> str:
     }.get(step, "")
 
 
+def _about_outage(record: Record, step: str) -> bool:
+    return step in record.steps and record.steps[step].proof.startswith(local_outage.ASKED)
+
+
 def _go_on(record: Record, step: str) -> str:
     if not record.open:
         return ""
+    if waits_for(record, step) and _about_outage(record, step):
+        return f"downtime decide {record.node} --accept-outage {record.node}"
     if waits_for(record, step) and step == "approve-workloads":
         return f"downtime decide {record.node} --interactive evict|refuse"
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from cluster import node as node_
 from cluster.inventory import NodeSummary
@@ -27,16 +27,30 @@ def objections(
         return _only_control_plane(own, known, down)
     if own.kind != "system" or others(known, node, down):
         return []
-    end = "removed" if gone_for_good else "taken down"
     return [
         Finding(
             code="last-system-node",
-            message=f"{node} is the last Run:ai system node that could be relied on: {_why(known, node, down)}; "
-            f"if it is {end}, the Run:ai service goes with it",
+            message=last_one(known, node, down, gone_for_good=gone_for_good),
             remedy=f"Designate another node first: 'kubectl label node OTHER node-role.kubernetes.io/"
             f"{node_.SYSTEM_ROLE}=true' (never a control-plane node), or bring another system node back.",
         )
     ]
+
+
+def last_one(
+    nodes: list[NodeSummary],
+    node: str,
+    down: Collection[str],
+    *,
+    gone_for_good: bool = False,
+    standing_in: Mapping[str, str] | None = None,
+) -> str:
+    """That there is no other system node that could take over, and why, in a sentence."""
+    end = "removed" if gone_for_good else "taken down"
+    return (
+        f"{node} is the last Run:ai system node that could be relied on: {_why(nodes, node, down, standing_in or {})}; "
+        f"if it is {end}, the Run:ai service goes with it"
+    )
 
 
 def others(nodes: Iterable[NodeSummary], node: str, down: Collection[str]) -> list[str]:
@@ -48,11 +62,17 @@ def others(nodes: Iterable[NodeSummary], node: str, down: Collection[str]) -> li
     ]
 
 
-def _why(nodes: list[NodeSummary], node: str, down: Collection[str]) -> str:
+def _why(nodes: list[NodeSummary], node: str, down: Collection[str], standing_in: Mapping[str, str]) -> str:
     rest = [one for one in nodes if one.name != node and one.kind == "system"]
     if not rest:
         return "there is no other"
-    return ", ".join(f"{one.name} {_state(one, down)}" for one in rest[:5]) + (", …" if len(rest) > 5 else "")
+    said = [
+        f"{one.name} stands in for {standing_in[one.name]}"
+        if one.name in standing_in
+        else f"{one.name} {_state(one, down)}"
+        for one in rest[:5]
+    ]
+    return ", ".join(said) + (", …" if len(rest) > 5 else "")
 
 
 def _state(one: NodeSummary, down: Collection[str]) -> str:

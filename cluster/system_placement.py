@@ -7,7 +7,7 @@ node's own, which cannot be taken over at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cluster import node as node_
 from cluster import placement
@@ -36,6 +36,17 @@ def must_move(place: Place, bound: Collection[str] = ()) -> tuple[Object, ...]:
         if not (pod_.is_mirror(pod) or pod_.is_daemon(pod) or pod_.is_finished(pod))
         and pod_.full_name(pod) not in bound
         and (pod_.namespace(pod) in SERVICE_NAMESPACES or _asks_for_system_node(pod, place.node))
+    )
+
+
+def asking_for_label(place: Place, label: Mapping[str, str]) -> tuple[Object, ...]:
+    """The pods of this node that would not run there without this label of a system node, whether it stands or not."""
+    node = place.labelled(label).node
+    return tuple(
+        pod
+        for pod in place.pods
+        if not (pod_.is_mirror(pod) or pod_.is_daemon(pod) or pod_.is_finished(pod))
+        and _asks_for_system_node(pod, node)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cluster import designation
+from cluster import designation, system_nodes
 from cluster import node as node_
 from cluster.owners import Chains
 from cluster.placement import Place
@@ -21,6 +21,8 @@ def judge(
     designate: str = "",
     owners: Chains | None = None,
     priorities: Mapping[str, int] | None = None,
+    standing_in: Mapping[str, str] | None = None,
+    gone_for_good: bool = False,
 ) -> list[Finding]:
     """What speaks against this system node going down, in that the others cannot take over.
 
@@ -31,7 +33,11 @@ def judge(
         bound: ``namespace/name`` of pods that are bound to a local volume.
         designate: the name of a node that is to be made a system node first; empty: none.
         owners, priorities: as for :func:`cluster.workloads.find`; without them more work counts as unknown.
+        standing_in: nodes that stand in for others that are in downtime, and for which: they take over from no other.
+        gone_for_good: the node is to be removed: the words differ.
     """
+    relied_on = dict(standing_in or {})
+    down = {*down, *relied_on}
     own = next((place for place in places if place.name == node), None)
     if own is None or node_.kind(own.node) != "system":
         return []
@@ -52,7 +58,8 @@ def judge(
         else "Bring another system node back, or add one; no other node could be designated now."
     )
     if not others:
-        message = f"No other Run:ai system node is ready to take over from {node}: the Run:ai service would go with it"
+        states = [place.state for place in places]
+        message = system_nodes.last_one(states, node, down, gone_for_good=gone_for_good, standing_in=relied_on)
         return [Finding(code="last-system-node", message=message, remedy=remedy)]
     named = "; ".join(f"{pod}: {why}" for pod, why in list(left.items())[:3])
     more = f"; and {len(left) - 3} more" if len(left) > 3 else ""
@@ -75,6 +82,7 @@ def outage(node: str, bound: Collection[str]) -> list[Finding]:
             code="local-volume-outage",
             message=f"{', '.join(sorted(bound)[:8])} {'is' if len(bound) == 1 else 'are'} bound to a volume on {node} "
             "itself and will be down for as long as it is; with its database the Run:ai control plane is down too",
-            remedy="Agree to the outage, or move the data to storage that other nodes reach first.",
+            remedy=f"A person will be asked. To agree beforehand: --accept-outage {node}. Or move the data to storage "
+            "that other nodes reach first.",
         )
     ]

@@ -25,6 +25,7 @@ STEPS = (
     "judge-down",
     "see-machine",
     "see-services",
+    "designate",
     "cordon",
     "taint",
     "reset",
@@ -38,6 +39,7 @@ STEPS = (
     "untaint",
     "see-gpus",
     "uncordon",
+    "undesignate",
     "see-service",
     "close",
 )
@@ -49,6 +51,10 @@ _UNDO = ("clear-out-of-service", "untaint", "uncordon", "close")
 def step_names(options: UnplannedOptions) -> tuple[str, ...]:
     """The steps for a node that stays down, in order."""
     left_out = {"see-services"}
+    if not options.designate:
+        left_out.add("designate")
+    if not options.designate or options.keep_designation:
+        left_out.add("undesignate")
     if options.resets == 0:
         left_out.add("reset")
     if options.power_on == "person":
@@ -64,8 +70,13 @@ def steps_of(record: Record, options: UnplannedOptions) -> tuple[str, ...]:
     names = step_names(options)
     if record.aborted:
         stopped = any(change.what == "shutdown" and change.state != "undone" for change in record.changes)
-        return names[names.index("clear-out-of-service") :] if stopped else _UNDO
-    return _RETURNED if record.course == "returned" else names
+        return names[names.index("clear-out-of-service") :] if stopped else _with_undesignation(_UNDO, record)
+    return _with_undesignation(_RETURNED, record) if record.course == "returned" else names
+
+
+def _with_undesignation(names: tuple[str, ...], record: Record) -> tuple[str, ...]:
+    begun = "designate" in record.steps
+    return (*names[:-1], "undesignate", names[-1]) if begun else names
 
 
 def plan(observation: Observation, options: UnplannedOptions, settings: Settings, record: Record | None) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, etcd_quorum, storm, system_nodes
+from cluster import capacity, etcd_quorum, storm, taking_over
 from cluster import node as node_
 from cluster.plan import Finding
 from cluster.planned_case import listed
@@ -26,7 +26,7 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
         found += _etcd(case)
     if case.before_taint:
-        found += system_nodes.objections(case.observation.nodes, case.name, case.observation.down)
+        found += taking_over.objections(case.observation, case.options.designate, recorded=not case.fresh)
         found += [*_storm(case), *_own_pods(case)]
     return tuple(found)
 

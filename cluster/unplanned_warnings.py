@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import control_plane_blockers, disruption, flapping, gpu_return, ownership
+from cluster import control_plane_blockers, designation_words, disruption, flapping, gpu_return, ownership
 from cluster import workloads as workloads_
 from cluster.plan import Finding
 from cluster.planned_case import DRAIN, listed, titles
@@ -14,6 +14,7 @@ from cluster.unplanned_case import Case
 def of(case: Case) -> tuple[Finding, ...]:
     """All of them."""
     found = [*_foreign(case)]
+    found += designation_words.warnings(case.observation, case.options, case.record)
     if case.fresh:
         found += [*_recovery(case), *_flapping(case)]
     if case.before_taint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cluster import designation_words
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
 from cluster.planned_case import DRAIN
@@ -24,6 +25,8 @@ def step(case: Case, name: str) -> PlannedStep:
         "judge-down": _judge_down,
         "see-machine": _see_machine,
         "see-services": lambda _: ("See its services back as they were: heartbeats, DaemonSets' pods, GPUs", ()),
+        "designate": lambda case: designation_words.designate(case.observation, case.options),
+        "undesignate": lambda case: designation_words.undesignate(case.options, case.record),
         "cordon": lambda case: _setting(case, "cordon", "nothing new starts on the node"),
         "taint": lambda case: _setting(case, "taint", "its workloads start elsewhere now, not after Kubernetes' 350 s"),
         "reset": _reset,

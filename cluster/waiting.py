@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import consent, planning
+from cluster import consent, local_outage, planning
 from cluster import record as records_of
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Waiting
+from cluster.observation import Observation
+from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Workload
 from cluster.question import Answer, Question
 from cluster.record import Approval, Record, StepState, Subject
@@ -20,17 +22,31 @@ from cluster.step import Seen, Step
 
 
 def about_workloads(downtime: Downtime) -> Question | None:
-    """The question about interactive work on the node; None: there is nothing to ask (any more)."""
+    """The next question about what the drain takes away; None: there is nothing to ask (any more).
+
+    First about interactive work, then about system pods that are down as long as the node is.
+    """
     if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
         return None
-    _, plan = planning.look_again(downtime)
-    asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
-    if not asking:
-        return None
-    if downtime.options.interactive == "refuse":
-        raise _refused(downtime, "as this run was told to refuse that", asking)
+    seen, plan = planning.look_again(downtime)
     patience = int(downtime.settings.drain.approval_hours * 3600)
-    return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience_seconds=patience)
+    asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
+    if asking:
+        if downtime.options.interactive == "refuse":
+            raise _refused(downtime, "as this run was told to refuse that", asking)
+        return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience_seconds=patience)
+    pods = unaccepted(downtime, seen)
+    if pods:
+        return Question("outage", downtime.node, consent.digest_of(pods), pods=pods, patience_seconds=patience)
+    return None
+
+
+def unaccepted(downtime: Downtime, seen: Observation) -> tuple[str, ...]:
+    """The system pods on a volume of the node itself whose outage nobody accepted yet."""
+    options = downtime.options
+    if not isinstance(options, PlannedOptions | RemoveOptions):
+        return ()
+    return local_outage.unapproved(seen.outage_pods, downtime.record, downtime.node, options.accept_outage)
 
 
 def about_return(downtime: Downtime) -> Question | None:
@@ -49,8 +65,9 @@ def put(downtime: Downtime, question: Question) -> None:
         Waiting: there is nobody to ask: the answer comes by another command.
         Blocked: the answer is ``refuse``.
     """
-    step = "approve-workloads" if question.subject == "interactive" else "approve-return"
-    downtime.write(lambda old: _asked(old, step))
+    step = "approve-return" if question.subject == "return" else "approve-workloads"
+    about = f"{local_outage.ASKED}{', '.join(question.pods[:10])}" if question.pods else ""
+    downtime.write(lambda old: _asked(old, step, about))
     if downtime.ask is None:
         raise nobody_to_ask(question)
     write_answer(downtime, question, downtime.ask(question))
@@ -71,6 +88,13 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
         at=answer.at or datetime.now(UTC),
     )
     downtime.write(lambda old: old if _last_is(old, approval) else records_of.approved(old, approval))
+    if answer.given == "refuse" and question.subject == "outage":
+        raise Blocked(
+            "outage-refused",
+            f"{answer.who} refused that {', '.join(question.pods)} are down as long as {downtime.node} is",
+            f"'downtime abort {downtime.node}' takes the cordon off; or, when that is agreed to, 'downtime decide "
+            f"{downtime.node} --accept-outage {downtime.node}' and 'downtime resume {downtime.node}'.",
+        )
     if answer.given == "refuse":
         raise _refused(downtime, f"{answer.who} refused that", question.workloads)
 
@@ -90,9 +114,10 @@ def ask_again(old: Record) -> Record:
     return records_of.in_phase(records_of.step_is(old, "approve-workloads", "asked"), "asking")
 
 
-def _asked(old: Record, step: str) -> Record:
+def _asked(old: Record, step: str, about: str) -> Record:
     state = old.steps.get(step, StepState(state="intended", at=datetime.now(UTC)))
-    new = old if state.state == "asked" else records_of.step_is(old, step, "asked")
+    same = (state.state, state.proof) == ("asked", about)
+    new = old if same else records_of.step_is(old, step, "asked", about)
     return records_of.in_phase(new, "asking") if step == "approve-workloads" else new
 
 
@@ -118,6 +143,14 @@ def nobody_to_ask(question: Question) -> Waiting:
             f"{node} is out of service, and waits until the work on it is done",
             f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}', "
             "which says exactly that.",
+        )
+    if question.subject == "outage":
+        return Waiting(
+            "waiting-for-decision",
+            f"Somebody has to accept that {', '.join(question.pods[:10])} on a volume of {node} itself "
+            f"{'is' if len(question.pods) == 1 else 'are'} down as long as it is. The node is cordoned, nothing was "
+            "evicted",
+            f"Tell the users; then 'downtime decide {node} --accept-outage {node}' and 'downtime resume {node}'.",
         )
     named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in question.workloads[:10])
     return Waiting(
@@ -155,6 +188,13 @@ def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> B
 def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
     if about_workloads(downtime) is not None:
         return None
+    accepted = [one for one in downtime.record.approvals if one.subject == "outage" and one.answer == "accept"]
+    also = f"; {accepted[-1].who} accepted that {', '.join(accepted[-1].items)} are down with it" if accepted else ""
+    seen = _about_interactive(downtime)
+    return seen._replace(proof=f"{seen.proof}{also}")
+
+
+def _about_interactive(downtime: Downtime) -> Seen:
     given = [one for one in downtime.record.approvals if one.subject == "interactive" and one.answer == "evict"]
     if given:
         return Seen(f"{given[-1].who} agreed to evict {', '.join(given[-1].items)}")
@@ -164,8 +204,7 @@ def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
 
 
 def _ask_about_workloads(downtime: Downtime) -> None:
-    question = about_workloads(downtime)
-    if question is not None:
+    while (question := about_workloads(downtime)) is not None:
         put(downtime, question)
 
 

@@ -9,8 +9,13 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
+    from cluster.options import Options
     from cluster.plan import Plan
     from cluster.question import Answer, Question
+
+
+# What a node that is designated may mend.
+_WITHOUT_ANOTHER = {"last-system-node", "no-room-on-system-nodes"}
 
 
 def go_on(question: str) -> bool:
@@ -32,6 +37,25 @@ def lost_tolerance(made: Plan, output: Output) -> bool:
     return _read("Node that goes down all the same: ").strip() == made.node
 
 
+def designate(made: Plan, options: Options) -> Options | None:
+    """Ask which node is to become a system node first, if that is all that forbids the plan.
+
+    Returns:
+        The options with the answer; None: nothing was to be asked, or nobody was named.
+    """
+    from cluster.options import RejoinOptions
+
+    codes = {one.code for one in made.blockers}
+    if not codes or not codes <= _WITHOUT_ANOTHER or options.designate or isinstance(options, RejoinOptions):
+        return None
+    console = standard_output()
+    console.print()
+    console.print(f"Another node can become a Run:ai system node first, and {made.node} then go down.")
+    console.print(made.blockers[0].remedy)
+    name = _read("Node to designate (nothing: none): ").strip()
+    return options.model_copy(update={"designate": name}) if name and name != "later" else None
+
+
 def asker(output: Output) -> Ask | None:
     """How the person at the terminal is asked in the middle of a procedure; None: nobody is there."""
     return _ask if output is Output.text and somebody_is_there() else None
@@ -50,7 +74,7 @@ def _ask(question: Question) -> Answer:
     return Answer(answer, who())
 
 
-_Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down"]
+_Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept"]
 
 
 def _answer(question: Question) -> _Given | None:
@@ -63,6 +87,8 @@ def _answer(question: Question) -> _Given | None:
             return _about_machine(question)
         case "removal" | "rejoin":
             return "confirmed" if _typed(question) else "refuse"
+        case "outage":
+            return _about_outage(question)
         case _:
             return _about_workloads(question)
 
@@ -108,6 +134,16 @@ def _about_power(question: Question) -> Literal["off"] | None:
     console.print(f"Nothing proves that the machine of {question.node} is off. If it runs, its pods would run twice.")
     console.print("Go and look. If it is off, and stays off: type the node's name. Anything else: not now.")
     return "off" if _read("Node that is off: ").strip() == question.node else None
+
+
+def _about_outage(question: Question) -> Literal["accept"] | None:
+    console = standard_output()
+    console.print(f"Bound to a volume of {question.node} itself, and down for as long as it is:")
+    for pod in question.pods:
+        console.print(f"  {pod}")
+    console.print("With its database the Run:ai control plane is down too: its users should know. If that is accepted:")
+    console.print("type the node's name. Anything else: not now ('downtime decide').")
+    return "accept" if _read("Node that may take them down: ").strip() == question.node else None
 
 
 def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:

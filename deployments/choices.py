@@ -125,6 +125,17 @@ ToleratingOption = Annotated[
 BudgetOption = Annotated[
     str, typer.Option("--override-pdb", metavar="REASON", help="PodDisruptionBudgets may be violated.")
 ]
+DesignateOption = Annotated[
+    str,
+    typer.Option(metavar="NODE", help="Of the last Run:ai system node: make NODE one first, for as long as needed."),
+]
+KeepOption = Annotated[
+    bool, typer.Option("--keep-designation", help="Leave the label of a system node on the one that was designated.")
+]
+OutageOption = Annotated[
+    str,
+    typer.Option(metavar="NODE", help="The node's name, typed: system pods on a volume of it may be down with it."),
+]
 GateOption = Annotated[str, typer.Option(metavar="REASON", help="The node may go down without a good recovery check.")]
 
 
@@ -192,6 +203,9 @@ class Choices:
     allow_tolerating: ToleratingOption = ""
     override_pdb: BudgetOption = ""
     override_recovery_gate: GateOption = ""
+    designate: DesignateOption = ""
+    keep_designation: KeepOption = False
+    accept_outage: OutageOption = ""
     yes_remove: YesRemoveOption = ""
     said_down: SaidDownOption = False
     grace_seconds: GraceOption = 120

@@ -39,6 +39,8 @@ def decide(
     node: choices.NodeArgument,
     interactive: AnswerOption = None,
     allow_tolerating: choices.ToleratingOption = "",
+    accept_outage: choices.OutageOption = "",
+    keep_designation: choices.KeepOption = False,
     confirm_off: ConfirmOffOption = "",
     dead_kubelet: DeadKubeletAnswer = None,
     accept_flapping: AcceptFlappingOption = "",
@@ -57,13 +59,15 @@ def decide(
         from deployments.sessions import open_right_session
 
         node_name(node)
-        typed = (allow_tolerating.strip(), confirm_off.strip(), accept_flapping.strip())
-        if interactive is None and dead_kubelet is None and not any(typed):
+        typed = (allow_tolerating, accept_outage, confirm_off, accept_flapping)
+        chosen = interactive is not None or dead_kubelet is not None or keep_designation
+        if not chosen and not any(one.strip() for one in typed):
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
-                'Give --interactive evict (or refuse), --allow-tolerating "reason", --confirm-off NODE, '
-                "--dead-kubelet restart (or leave, or shut-down), or --accept-flapping NODE.",
+                'Give --interactive evict (or refuse), --allow-tolerating "reason", --accept-outage NODE, '
+                "--keep-designation, --confirm-off NODE, --dead-kubelet restart (or leave, or shut-down), or "
+                "--accept-flapping NODE.",
             )
         end.about(node)
         session = open_right_session(config)
@@ -73,6 +77,7 @@ def decide(
         person = who.strip() or downtimes.who()
         with downtimes.go_on(session.api, session.settings, node) as downtime:
             decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
+            decided |= _about_system_pods(downtime, accept_outage.strip(), person, keep=keep_designation)
             if confirm_off.strip():
                 proven_off.confirm(downtime, confirm_off, person)
                 decided["off"] = [downtime.node]
@@ -81,7 +86,7 @@ def decide(
                 decided[dead_kubelet.value] = [downtime.node]
             if accept_flapping.strip():
                 coming_back.accept_flapping(downtime, accept_flapping, person)
-                decided["accept"] = [downtime.node]
+                decided["accept"] = [*decided.get("accept", []), downtime.node]
         _show(downtime.record, decided, interactive, output)
 
 
@@ -96,6 +101,18 @@ def _answer(
         decided[interactive.value] = [one.key for one in asked]
     if allow_tolerating:
         decided["allow"] = list(deciding.tolerating(downtime, allow_tolerating, who))
+    return decided
+
+
+def _about_system_pods(downtime: Downtime, accept_outage: str, who: str, *, keep: bool) -> dict[str, list[str]]:
+    from cluster import deciding
+
+    decided: dict[str, list[str]] = {}
+    if accept_outage:
+        decided["accept"] = list(deciding.outage(downtime, accept_outage, who))
+    if keep:
+        name = deciding.designation(downtime, who)
+        decided["keep"] = [name] if name else []
     return decided
 
 

@@ -136,6 +136,11 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
         commands_plan.show(made, how.output)
+    chosen = asking.designate(made, how.options) if ask is not None else None
+    if chosen is not None:
+        how = replace(how, options=chosen)
+        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
+        commands_plan.show(made, how.output)
     if asking.lost_tolerance(made, how.output):
         how = replace(how, options=how.options.model_copy(update={"accept_lost_tolerance": node}))
         made = commands_plan.make(how.session, node, how.options, checksums=checksums)

@@ -22,7 +22,8 @@ What `downtime` does with the Kubernetes API, and the permission that each needs
 `{names.NAMESPACE}/{names.NAMESPACE}`; `downtime doctor` tries every one.
 
 It reads no Secret, unless the configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on
-that one Secret by its name. It evicts nothing itself: setting the taint is an update of the Node.
+that one Secret by its name. A drain is an update of the Node, with the taint; only system pods are evicted one by one,
+where the node that they moved to is to be no system node any more.
 """
 _ON_HOSTS = """
 ## On the hosts

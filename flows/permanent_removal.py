@@ -10,6 +10,7 @@ from cluster.report import Report
 from flows.beginning import begin
 from tasks import (
     approval,
+    designation,
     downtimes,
     gpus,
     machine,
@@ -36,6 +37,8 @@ def permanent_removal(
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
     accept_lost_tolerance: str = "",
+    designate: str = "",
+    accept_outage: str = "",
 ) -> Report:
     """Take a node out of the cluster for good. It comes back only by a rejoin.
 
@@ -55,6 +58,8 @@ def permanent_removal(
         override_recovery_gate: Why the node may go without a good recovery check. Empty means it may not.
         adopt_taint: Make a drain taint that was set by hand ours, so that backing out removes it.
         accept_lost_tolerance: Name of the control-plane node, typed, if etcd may lose its last spare member with it.
+        designate: For the last Run:ai system node, the node that becomes one first, and stays one.
+        accept_outage: The node's name, typed. System pods on a volume of it may then be lost with it.
     """
     options = RemoveOptions(
         reason=reason,
@@ -66,6 +71,8 @@ def permanent_removal(
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
         accept_lost_tolerance=accept_lost_tolerance,
+        designate=designate,
+        accept_outage=accept_outage,
     )
     return begin(node, options, either_way, dry_run=dry_run, requested_by=requested_by)
 
@@ -78,6 +85,7 @@ def either_way(downtime: Downtime) -> Report:
 def through(downtime: Downtime) -> Report:
     """All steps, in order. Those that are done do nothing."""
     recovery.gate(downtime)
+    designation.designate(downtime)  # of the last system node: another one first
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
     scheduling.taint(downtime)
@@ -103,5 +111,6 @@ def back(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)
+    designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)

@@ -8,7 +8,7 @@ from cluster.downtime import Downtime
 from cluster.options import PlannedOptions
 from cluster.report import Report
 from flows.beginning import begin
-from tasks import approval, downtimes, gpus, machine, recovery, scheduling, service, workloads
+from tasks import approval, designation, downtimes, gpus, machine, recovery, scheduling, service, workloads
 
 
 @flow(name="planned-maintenance", flow_run_name="planned-maintenance of {node}", persist_result=False)
@@ -27,6 +27,9 @@ def planned_maintenance(
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
     accept_lost_tolerance: str = "",
+    designate: str = "",
+    keep_designation: bool = False,
+    accept_outage: str = "",
 ) -> Report:
     """Take a node down in an orderly way, and bring it back.
 
@@ -47,6 +50,9 @@ def planned_maintenance(
         override_recovery_gate: Why the node may go down without a good recovery check. Empty means it may not.
         adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
         accept_lost_tolerance: For a control-plane node, its name once more. No further member of etcd may fail then.
+        designate: For the last Run:ai system node, the node that becomes one first. A dry run ranks those that could.
+        keep_designation: Leave the label on that node afterwards. Otherwise it comes off when it is not needed.
+        accept_outage: The node's name, typed. System pods on a volume of it may then be down as long as it is.
     """
     options = PlannedOptions(
         reason=reason,
@@ -60,6 +66,9 @@ def planned_maintenance(
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
         accept_lost_tolerance=accept_lost_tolerance,
+        designate=designate,
+        keep_designation=keep_designation,
+        accept_outage=accept_outage,
     )
     return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 
@@ -67,6 +76,7 @@ def planned_maintenance(
 def through(downtime: Downtime) -> Report:
     """All steps, in order. Those that are done, or not in the plan, do nothing."""
     recovery.gate(downtime)
+    designation.designate(downtime)  # of the last system node: another one first
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
     scheduling.taint(downtime)
@@ -79,5 +89,6 @@ def through(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)  # only if the cordon is ours
+    designation.undesignate(downtime)  # system pods move back first
     service.see_as_before(downtime)
     return downtimes.close(downtime)

@@ -8,7 +8,7 @@ from cluster.downtime import Downtime
 from cluster.options import UnplannedOptions
 from cluster.report import Report
 from flows.beginning import begin
-from tasks import approval, downtimes, gpus, outage, scheduling, service
+from tasks import approval, designation, downtimes, gpus, outage, scheduling, service
 
 
 @flow(name="unplanned-recovery", flow_run_name="unplanned-recovery of {node}", persist_result=False)
@@ -27,6 +27,8 @@ def unplanned_recovery(
     override_recovery_gate: str = "",
     adopt_taint: bool = False,
     accept_lost_tolerance: str = "",
+    designate: str = "",
+    keep_designation: bool = False,
 ) -> Report:
     """Recover a node that failed: let its workloads start elsewhere, and take it back when it is steadily up.
 
@@ -48,6 +50,8 @@ def unplanned_recovery(
         override_recovery_gate: Why a machine that still runs may be stopped or reset without a good recovery check.
         adopt_taint: Make a drain taint that was set by hand ours, so that it is removed at the end.
         accept_lost_tolerance: For a control-plane node, its name once more. No further member of etcd may fail then.
+        designate: For the last Run:ai system node, the node that becomes one first. A dry run ranks those that could.
+        keep_designation: Leave the label on that node afterwards. Otherwise it comes off when it is not needed.
     """
     options = UnplannedOptions(
         reason=reason,
@@ -61,6 +65,8 @@ def unplanned_recovery(
         override_recovery_gate=override_recovery_gate,
         adopt_taint=adopt_taint,
         accept_lost_tolerance=accept_lost_tolerance,
+        designate=designate,
+        keep_designation=keep_designation,
     )
     return begin(node, options, through, dry_run=dry_run, requested_by=requested_by)
 
@@ -70,6 +76,7 @@ def through(downtime: Downtime) -> Report:
     outage.judge_down(downtime)  # back within the grace: only its services are seen
     outage.see_machine(downtime)
     outage.see_services(downtime)
+    designation.designate_for_failed(downtime)  # of the last system node
     scheduling.cordon(downtime)
     outage.taint(downtime)  # workloads migrate now
     outage.reset(downtime)
@@ -84,5 +91,6 @@ def through(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)  # only if the cordon is ours
+    designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)

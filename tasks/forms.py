@@ -60,7 +60,10 @@ _TYPED = {
     "power-off": ("Node that is off", "Type the name of the node. If its machine runs, its pods will run twice."),
     "removal": ("Node that goes for good", "Type the name of the node, to remove it for good."),
     "rejoin": ("Node that the machine is to be", "Type the name of the node, if it is the right machine."),
+    "outage": ("Node that may take them down", "Type the name of the node, to accept that they are down with it."),
 }
+_SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {"power-off": "off", "outage": "accept"}
+"""What the typed name says, where that is not ``confirmed``."""
 
 
 def of(question: Question) -> type[_Form]:
@@ -82,7 +85,7 @@ def answer(question: Question, given: _Form, at: datetime | None) -> Answer:
     """What was answered in the form."""
     match given:
         case TypedAnswer():
-            said: Literal["off", "confirmed"] = "off" if question.subject == "power-off" else "confirmed"
+            said: Literal["off", "confirmed", "accept"] = _SAID.get(question.subject, "confirmed")
             return Answer(said if given.confirm_node == question.node else "refuse", given.who, at)
         case WorkloadsAnswer() | MachineAnswer():
             return Answer(given.decision, given.who, at)

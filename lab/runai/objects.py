@@ -10,7 +10,10 @@ from lab.api import Api, ApiError
 
 JSON = dict[str, Any]
 CREATE_SECONDS = 30.0
-CLUSTER_WIDE = ("Namespace", "Node", "PriorityClass", "CustomResourceDefinition", "Project", "NodePool", "Queue")
+CLUSTER_WIDE = (
+    *("Namespace", "Node", "PersistentVolume", "PriorityClass"),
+    *("CustomResourceDefinition", "Project", "NodePool", "Queue"),
+)
 PLURALS = {"NodePool": "nodepools", "PriorityClass": "priorityclasses"}
 
 

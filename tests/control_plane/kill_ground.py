@@ -18,6 +18,7 @@ from lab.layout import Lab
 from tests.control_plane import driven_processes
 from tests.control_plane.driven_processes import Driven, Ended
 from tests.control_plane.killing_proxy import Relay, Request, Script
+from tests.control_plane.protocol_states import OWNS
 
 When = Literal["before", "after"]
 # A lock that stands still is taken over soon, and yet a process on a busy machine keeps its own.
@@ -92,8 +93,12 @@ def label(request: Request, *, first: bool = False) -> str:
     """
     body = json.loads(request.body)
     name = body["metadata"]["name"]
+    if request.method == "PUT" and "/nodes/" in request.path and not body["metadata"].get("annotations", {}).get(OWNS):
+        stands_in = json.loads(body["metadata"].get("annotations", {}).get("runai-downtime/designated", "null"))
+        if stands_in:
+            return f"Node, designated: {'label' if stands_in['owns'] else 'no label'}"
     if request.method == "PUT" and "/nodes/" in request.path:
-        mark = json.loads(body["metadata"].get("annotations", {}).get("runai-downtime/owns", "null"))
+        mark = json.loads(body["metadata"].get("annotations", {}).get(OWNS, "null"))
         return f"Node, owned: {', '.join(mark['owns']) or 'nothing'}" if mark else "Node, without mark"
     if name == "fleet":
         return "fleet"

@@ -16,7 +16,7 @@ from tests.control_plane import driving, recovering
 from tests.control_plane.masters import ACCEPTED, HELD, NAMES, Masters
 from tests.control_plane.protocol_states import drained, fleet_of, machine_of, untouched
 from tests.control_plane.terminal import at_a_terminal
-from tests.control_plane.test_two_at_once import race_of
+from tests.control_plane.test_two_at_once import race
 
 ROUNDS = 50
 
@@ -179,7 +179,7 @@ def test_a_master_whose_member_does_not_come_back_stays_out(masters: Masters) ->
 def test_of_two_masters_that_start_in_the_same_instant_one_goes_ahead(masters: Masters, rounds: int) -> None:
     for number in range(rounds):
         both = [NAMES[number % 3], NAMES[(number + 1) % 3]]
-        errors = race_of([(masters.settings, node, ACCEPTED[node]) for node in both])
+        errors = race([(masters.settings, node) for node in both], [ACCEPTED[node] for node in both])
         refused = [error for error in errors if error is not None]
         assert [error.code for error in refused] == ["control-plane-one-at-a-time"], f"round {number}: {errors}"
         ahead = both[errors.index(None)]

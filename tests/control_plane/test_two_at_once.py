@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -62,13 +62,13 @@ class TogetherThenStill(Together):
         return await super().before(request)
 
 
-def race(entries: list[tuple[Settings, str]]) -> list[Blocked | None]:
-    """Enter several downtimes at once, with the same options."""
-    return race_of([(settings, node, UNATTENDED) for settings, node in entries])
+def race(entries: list[tuple[Settings, str]], options: Sequence[PlannedOptions] = ()) -> list[Blocked | None]:
+    """Enter several downtimes at once. Nobody leaves before everybody has entered or was refused.
 
-
-def race_of(entries: list[tuple[Settings, str, PlannedOptions]]) -> list[Blocked | None]:
-    """Enter several downtimes at once. Nobody leaves before everybody has entered or was refused."""
+    Args:
+        options: those of each; none: without a person, for all.
+    """
+    chosen = options or [UNATTENDED] * len(entries)
     begin, through = threading.Barrier(len(entries)), threading.Barrier(len(entries))
 
     def one(settings: Settings, node: str, options: PlannedOptions) -> Blocked | None:
@@ -84,7 +84,7 @@ def race_of(entries: list[tuple[Settings, str, PlannedOptions]]) -> list[Blocked
             return error
 
     with ThreadPoolExecutor(len(entries)) as pool:
-        return list(pool.map(lambda entry: one(*entry), entries))
+        return list(pool.map(lambda entry, options: one(entry[0], entry[1], options), entries, chosen))
 
 
 def test_of_two_starts_in_the_same_instant_one_goes_ahead(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:

@@ -22,6 +22,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the steps that are performed, in order; nothing else happens."""
     from tasks import (
         approval,
+        designation,
         downtimes,
         gpus,
         joining,
@@ -37,6 +38,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     for module in (
         approval,
+        designation,
         downtimes,
         gpus,
         joining,
@@ -55,10 +57,34 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
-    from tasks import downtimes, gpus, joining, machine, outage, recovery, removal, scheduling, service, workloads
+    from tasks import (
+        designation,
+        downtimes,
+        gpus,
+        joining,
+        machine,
+        outage,
+        recovery,
+        removal,
+        scheduling,
+        service,
+        workloads,
+    )
 
     names = _watched(monkeypatch)
-    for module in (downtimes, gpus, joining, machine, outage, recovery, removal, scheduling, service, workloads):
+    for module in (
+        designation,
+        downtimes,
+        gpus,
+        joining,
+        machine,
+        outage,
+        recovery,
+        removal,
+        scheduling,
+        service,
+        workloads,
+    ):
         for name, one in list(vars(module).items()):
             if hasattr(one, "fn") and hasattr(one, "retries"):
                 monkeypatch.setattr(module, name, one.fn)
@@ -70,8 +96,8 @@ def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("through", "options"),
     [
-        (planned_maintenance.through, PlannedOptions(power_on="controller")),
-        (permanent_removal.through, RemoveOptions()),
+        (planned_maintenance.through, PlannedOptions(power_on="controller", designate="gpu-2")),
+        (permanent_removal.through, RemoveOptions(designate="gpu-2")),
         (rejoin.through, RejoinOptions()),
     ],
 )
@@ -82,7 +108,7 @@ def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, thro
 def test_flow_of_a_recovery_has_the_steps_of_either_course(monkeypatch: pytest.MonkeyPatch) -> None:
     gone_through = tuple(_through(monkeypatch, unplanned_recovery.through))
     assert gone_through == unplanned.STEPS == tuple(step.name for step in unplanned_table.STEPS)
-    options = UnplannedOptions(power_on="controller", resets=1)
+    options = UnplannedOptions(power_on="controller", resets=1, designate="gpu-2")
     for course in ("down", "returned"):
         record = recovery(options, course=course)
         assert set(unplanned.steps_of(record, options)) <= set(gone_through)
@@ -90,7 +116,10 @@ def test_flow_of_a_recovery_has_the_steps_of_either_course(monkeypatch: pytest.M
 
 def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest.MonkeyPatch) -> None:
     record = cases.record(
-        procedure="remove", changes=("shutdown", "taint", "cordon", "out-of-service"), done=("taint",), aborted=True
+        procedure="remove",
+        changes=("shutdown", "taint", "cordon", "out-of-service"),
+        done=("designate", "taint"),
+        aborted=True,
     )
     record = record.model_copy(update={"options": RemoveOptions().model_dump(mode="json")})
     assert tuple(_through(monkeypatch, permanent_removal.back)) == procedures.steps_of(record)
@@ -98,5 +127,5 @@ def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest
 
 def test_every_step_of_every_procedure_can_be_performed() -> None:
     assert set(PLANNED) <= set(procedures.table("planned"))
-    assert set(planners.step_names(RemoveOptions())) <= set(procedures.table("remove"))
+    assert set(planners.step_names(RemoveOptions(designate="gpu-2"))) <= set(procedures.table("remove"))
     assert set(planners.step_names(RejoinOptions())) <= set(procedures.table("rejoin"))

@@ -22,7 +22,7 @@ from tests.unit.pod_objects import pod
 
 OPTIONS = RemoveOptions(interactive="evict", confirmed="gpu-1")
 SILENT = HostFacts(problem=Finding(code="host-unreachable", message="no answer", remedy=""))
-OF_A_WORKER = tuple(one for one in remove.STEPS if one not in remove.ONLY_CONTROL_PLANE)
+OF_A_WORKER = remove.steps_for(RemoveOptions(), {})
 DEAD = cases.node(ready=False)
 
 
@@ -91,7 +91,7 @@ def test_a_machine_with_a_changed_host_key_is_no_machine_that_is_off() -> None:
 
 @pytest.mark.parametrize("what", ["machine-reset", "node-deleted"])
 def test_once_the_reset_was_begun_only_the_rest_is_planned_and_no_way_leads_back(what: str) -> None:
-    record = _record(done=remove.STEPS[:6], changes=()).model_copy(update={"changes": _changed(what)})
+    record = _record(done=OF_A_WORKER[:6], changes=()).model_copy(update={"changes": _changed(what)})
     gone = cases.observation().model_copy(update={"node": None, "host": SILENT})
     plan = _plan(gone, record)
     assert plan.feasible
@@ -102,9 +102,9 @@ def test_once_the_reset_was_begun_only_the_rest_is_planned_and_no_way_leads_back
 
 
 def test_backing_out_before_the_reset_undoes_and_never_resets() -> None:
-    record = _record(done=remove.STEPS[:6]).model_copy(update={"aborted": True})
+    record = _record(done=OF_A_WORKER[:6]).model_copy(update={"aborted": True})
     procedures.require_abortable(record)
-    assert procedures.steps_of(record) == procedures.UNDO
+    assert procedures.steps_of(record) == tuple(name for name in procedures.UNDO if name != "undesignate")
 
 
 def test_backing_out_leaves_a_dead_machine_as_it_is_and_clears_what_the_recovery_had_set() -> None:

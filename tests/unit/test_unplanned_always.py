@@ -130,7 +130,7 @@ def test_nothing_is_switched_on_before_the_out_of_service_taint_is_off(
 def test_once_drained_nothing_blocks_the_way_back(seen: Observation, known: Record | None) -> None:
     if known is None or not known.open:
         return
-    past = known.model_copy(update={"steps": {**known.steps, **recovery(done=unplanned.STEPS[:5]).steps}})
+    past = known.model_copy(update={"steps": {**known.steps, **recovery(done=unplanned.STEPS[:6]).steps}})
     assert unplanned.plan(seen, _options(past), settings(), past).feasible
 
 
