@@ -218,7 +218,7 @@ def test_what_is_bound_to_a_volume_of_the_designated_node_stays_and_is_named(
     name = f"bound-{last.spare}"
     for body in local_volume(name, last.spare):
         make_object(body)
-    make_object(part("StatefulSet", name, "1", claim=name))
+    make_object(part("StatefulSet", name, claim=name))
     there = Last(last.api, last.system, last.spare, (name, name))
     until(lambda: there.all_on(last.spare), seconds=40, what=f"{name} does not run")
     record = driving.resume(settings, last.system)
