@@ -18,6 +18,7 @@ LABEL = "node-role.kubernetes.io/runai-system"
 DESIGNATED = "runai-downtime/designated"
 LAB_SYSTEMS = ("system-1", "system-2")
 NAMESPACE = "runai"
+GROUP = "lab/group"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Last:
     system: str
     spare: str
     parts: tuple[str, str]
+    namespace: str = NAMESPACE
 
     def options(self, **more: Any) -> PlannedOptions:
         """Through everything without a person, with the spare one designated."""
@@ -40,7 +42,7 @@ class Last:
     def where(self) -> dict[str, str]:
         """On which node each of its parts runs now; empty: on none."""
         found: dict[str, str] = dict.fromkeys(self.parts, "")
-        for pod in self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods"):
+        for pod in self.api.items(f"/api/v1/namespaces/{self.namespace}/pods"):
             name = pod["metadata"].get("labels", {}).get("app", "")
             if name in found and pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]:
                 found[name] = pod["spec"].get("nodeName", "")
@@ -75,36 +77,41 @@ def others_cordoned(api: Api) -> Iterator[None]:
             api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
 
 
-def last_one(api: Api, make_node: MakeNode, make_object: MakeObject, *, cpu: str = "1", volume: bool = False) -> Last:
+def last_one(api: Api, make_node: MakeNode, make_object: MakeObject, *, volume: bool = False, group: str = "") -> Last:
     """Make a system node with parts of the service on it, and a CPU node beside it.
 
     Args:
-        cpu: how much each part asks for.
         volume: the StatefulSet keeps its data on a volume of the node itself.
+        group: only these two nodes suit the parts, so that others of their kind may be there as well. What moves of
+            one must not count as a degraded Run:ai service for the next, so they are no parts of it.
     """
     system, spare = make_node(role="system").node, make_node(role="cpu").node
     parts = (f"part-{system}", f"database-{system}")
     if volume:
         for body in local_volume(parts[1], system):
             make_object(body)
-    make_object(part("Deployment", parts[0], cpu))
-    make_object(part("StatefulSet", parts[1], cpu, claim=parts[1] if volume else ""))
-    made = Last(api, system, spare, parts)
+    for name in (system, spare) if group else ():
+        api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {GROUP: group}}})
+    namespace = "kube-system" if group else NAMESPACE
+    make_object(part("Deployment", parts[0], group=group, namespace=namespace))
+    make_object(part("StatefulSet", parts[1], claim=parts[1] if volume else "", group=group, namespace=namespace))
+    made = Last(api, system, spare, parts, namespace)
     until(lambda: made.all_on(system), seconds=40, what=f"the parts of the service do not run on {system}")
     return made
 
 
-def part(kind: str, name: str, cpu: str, *, claim: str = "") -> JSON:
+def part(kind: str, name: str, *, claim: str = "", group: str = "", namespace: str = NAMESPACE) -> JSON:
     """A part of the service that asks for a system node."""
     labels = {"app": name}
-    container = {"name": "main", "image": "localhost/kube/lab:1", "resources": {"requests": {"cpu": cpu}}}
-    spec: JSON = {"nodeSelector": {LABEL: "true"}, "terminationGracePeriodSeconds": 1, "containers": [container]}
+    container = {"name": "main", "image": "localhost/kube/lab:1", "resources": {"requests": {"cpu": "1"}}}
+    selector = {LABEL: "true", **({GROUP: group} if group else {})}
+    spec: JSON = {"nodeSelector": selector, "terminationGracePeriodSeconds": 1, "containers": [container]}
     if claim:
         spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
     body: JSON = {
         "apiVersion": "apps/v1",
         "kind": kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},

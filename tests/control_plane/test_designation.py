@@ -70,6 +70,7 @@ def test_pods_move_to_the_designated_node_and_back_and_the_label_comes_off(
     assert fleet_of(lab_api) == {}
 
 
+@pytest.mark.long
 def test_kept_designation_is_nobodys_afterwards(settings: Settings, last: Last) -> None:
     record = driving.run(settings, last.system, last.options(shut_down=False, keep_designation=True))
     assert last.labelled()
@@ -91,6 +92,7 @@ def test_abort_takes_the_label_off(lab_api: Api, settings: Settings, last: Last)
     assert untouched(lab_api, last.system)
 
 
+@pytest.mark.long
 def test_label_that_was_there_before_is_not_ours_to_set_or_remove(settings: Settings, last: Last) -> None:
     last.api.patch(f"/api/v1/nodes/{last.spare}", {"metadata": {"labels": {LABEL: ""}}})
     with pytest.raises(Blocked) as raised:
@@ -100,6 +102,7 @@ def test_label_that_was_there_before_is_not_ours_to_set_or_remove(settings: Sett
     assert last.labelled()
 
 
+@pytest.mark.long
 def test_label_that_somebody_sets_in_between_stays(settings: Settings, last: Last) -> None:
     def say(step: str, text: str) -> None:
         if (step, text) == ("designate", "begins"):
@@ -111,6 +114,7 @@ def test_label_that_somebody_sets_in_between_stays(settings: Settings, last: Las
     assert last.mark() == ""
 
 
+@pytest.mark.long
 def test_designated_node_that_cannot_take_over_after_all(lab_api: Api, settings: Settings, last: Last) -> None:
     impatient = settings.model_copy(update={"drain": settings.drain.model_copy(update={"takeover_minutes": SECOND})})
 
@@ -127,6 +131,7 @@ def test_designated_node_that_cannot_take_over_after_all(lab_api: Api, settings:
     assert last.mark() == ""
 
 
+@pytest.mark.long
 def test_what_cannot_be_placed_is_seen_with_its_reason_and_nothing_is_drained(
     lab_api: Api, settings: Settings, last: Last
 ) -> None:
@@ -159,6 +164,7 @@ def test_designated_node_does_not_go_down_while_it_stands_in(settings: Settings,
     driving.abort(settings, last.system)
 
 
+@pytest.mark.long
 def test_designated_node_that_fails_is_named_and_the_machine_is_not_shut_down(
     lab: Lab, lab_api: Api, settings: Settings, last: Last
 ) -> None:
@@ -180,6 +186,30 @@ def test_designated_node_that_fails_is_named_and_the_machine_is_not_shut_down(
     assert not last.labelled()
 
 
+@pytest.mark.long
+def test_service_that_does_not_come_up_elsewhere_keeps_the_machine_on(lab: Lab, settings: Settings, last: Last) -> None:
+    drain = settings.drain.model_copy(update={"takeover_minutes": 3 * SECOND})
+    impatient = settings.model_copy(update={"drain": drain})
+    template = {"spec": {"nodeSelector": {"lab/nowhere": "true"}}}
+    nowhere = {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}, "template": template}}
+    path = f"/apis/apps/v1/namespaces/runai/deployments/{last.parts[0]}"
+
+    def say(step: str, text: str) -> None:
+        if step == "see-gone" and text.startswith("no pod left that must go;"):
+            last.api.patch(path, nowhere)
+
+    with pytest.raises(Failed) as raised:
+        driving.run(impatient, last.system, last.options(), say)
+    assert raised.value.code == "not-taken-over"
+    assert f"runai/Deployment/{last.parts[0]} has 0 of 1 pods ready" in raised.value.message
+    assert "waits: " in raised.value.message, "the scheduler's words"
+    assert machine_of(lab, last.system).power == "on"
+    last.api.patch(path, {"spec": {"template": {"spec": {"nodeSelector": {"lab/nowhere": None}}}}})
+    driving.abort(settings, last.system)
+    assert not last.labelled()
+
+
+@pytest.mark.long
 def test_what_is_bound_to_a_volume_of_the_designated_node_stays_and_is_named(
     settings: Settings, last: Last, make_object: MakeObject
 ) -> None:
@@ -188,7 +218,7 @@ def test_what_is_bound_to_a_volume_of_the_designated_node_stays_and_is_named(
     name = f"bound-{last.spare}"
     for body in local_volume(name, last.spare):
         make_object(body)
-    make_object(part("StatefulSet", name, "1", claim=name))
+    make_object(part("StatefulSet", name, claim=name))
     there = Last(last.api, last.system, last.spare, (name, name))
     until(lambda: there.all_on(last.spare), seconds=40, what=f"{name} does not run")
     record = driving.resume(settings, last.system)

@@ -40,6 +40,7 @@ def _options(last: Last, **more: object) -> PlannedOptions:
     return last.options(interactive="ask", **more)
 
 
+@pytest.mark.long
 def test_nobody_to_ask_then_decided_by_name_and_the_database_comes_back(settings: Settings, last: Last) -> None:
     options, api = _options(last), apis.connect(settings.cluster)
     pod = f"{NAMESPACE}/{last.parts[1]}-0"
@@ -97,6 +98,7 @@ def test_typed_at_the_start_nobody_is_asked_and_another_name_is_refused(settings
     assert last.all_on(last.system)
 
 
+@pytest.mark.long
 def test_command_asks_names_what_waits_and_takes_the_typed_name(
     lab: Lab, last: Last, settings: Settings, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_command_asks_names_what_waits_and_takes_the_typed_name(
     assert not last.labelled()
 
 
+@pytest.mark.long
 def test_person_at_a_terminal_names_the_node_to_designate_and_accepts_the_outage(
     lab: Lab, last: Last, settings: Settings, tmp_path: Path
 ) -> None:
