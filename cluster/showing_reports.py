@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cluster.plan import Finding, Loss, Plan, Whereabouts, Workload
-from cluster.question import Question
+from cluster.question import TYPED, Question
 from cluster.report import Report
 from cluster.showing import shown
 from cluster.showing_time import clock, duration, moment
@@ -85,17 +85,9 @@ def plan_markdown(plan: Plan) -> str:
 
 def question_markdown(question: Question) -> str:
     """What a person is asked, with what is needed to answer it."""
+    if question.subject in TYPED:
+        return _joined(_typed_question(question))
     node = escaped(question.node)
-    if question.subject == "power-off":
-        return _joined(
-            [
-                f"# Is the machine of {node} off?",
-                "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
-                "and if the machine runs after all, they run twice, and write the same volumes.",
-                "Go and look at the machine. The answer holds for 15 minutes, and the machine is looked at again right "
-                "before it is used: answer when you are sure that it stays off.",
-            ]
-        )
     if question.subject == "dead-kubelet":
         return _joined(
             [
@@ -103,38 +95,6 @@ def question_markdown(question: Question) -> str:
                 f"The node {node} is down, but its machine answers over SSH: it is not off, only its kubelet does not "
                 "report. Its workloads start elsewhere; its containers may still run, so nothing of it is released.",
                 "See 'systemctl status kubelet' and 'journalctl -u kubelet' on it first, if you can.",
-            ]
-        )
-    if question.subject == "removal":
-        return _joined(
-            [
-                f"# Is {node} to be removed for good?",
-                "It is drained, its machine is reset, its Node deleted. Nothing was changed yet. The whole plan is "
-                "among the artifacts of this run.",
-                *(
-                    _losses(question.losses)
-                    or [
-                        "Nothing is known that is lost with it: no volume lies on it alone, all pods can run elsewhere."
-                    ]
-                ),
-            ]
-        )
-    if question.subject == "rejoin":
-        return _joined(
-            [
-                f"# Is this the machine that is to be {node}?",
-                f"{escaped(question.found, 2000)}. Nothing was changed yet.",
-                "What an earlier join left on this machine is reset, and it joins the cluster. See that it is the "
-                "right one, a new or a reinstalled machine; then type the name of the node.",
-            ]
-        )
-    if question.subject == "outage":
-        return _joined(
-            [
-                f"# May these system pods be down for as long as {node} is?",
-                f"They are bound to a volume of {node} itself, and no other node can run them. With its database the "
-                "Run:ai control plane is down too: its users should know. Nothing was evicted yet.",
-                "\n".join(f"- {escaped(pod)}" for pod in question.pods),
             ]
         )
     if question.subject == "return":
@@ -154,6 +114,41 @@ def question_markdown(question: Question) -> str:
             _table(list(_COLUMNS), rows),
         ]
     )
+
+
+def _typed_question(question: Question) -> list[str]:
+    """What is answered by typing the node's name."""
+    node = escaped(question.node)
+    if question.subject == "power-off":
+        return [
+            f"# Is the machine of {node} off?",
+            "Nothing proves it: no power controller says off. What comes next deletes the node's pods by force, "
+            "and if the machine runs after all, they run twice, and write the same volumes.",
+            "Go and look at the machine. The answer holds for 15 minutes, and the machine is looked at again right "
+            "before it is used: answer when you are sure that it stays off.",
+        ]
+    if question.subject == "outage":
+        return [
+            f"# May these system pods be down for as long as {node} is?",
+            f"They are bound to a volume of {node} itself, and no other node can run them. With its database the "
+            "Run:ai control plane is down too: its users should know. Nothing was evicted yet.",
+            "\n".join(f"- {escaped(pod)}" for pod in question.pods),
+            f"If they may not: 'downtime abort {node}' takes the cordon off.",
+        ]
+    if question.subject == "rejoin":
+        return [
+            f"# Is this the machine that is to be {node}?",
+            f"{escaped(question.found, 2000)}. Nothing was changed yet.",
+            "What an earlier join left on this machine is reset, and it joins the cluster. See that it is the "
+            "right one, a new or a reinstalled machine; then type the name of the node.",
+        ]
+    nothing = "Nothing is known that is lost with it: no volume lies on it alone, all pods can run elsewhere."
+    return [
+        f"# Is {node} to be removed for good?",
+        "It is drained, its machine is reset, its Node deleted. Nothing was changed yet. The whole plan is "
+        "among the artifacts of this run.",
+        *(_losses(question.losses) or [nothing]),
+    ]
 
 
 def report_markdown(report: Report) -> str:

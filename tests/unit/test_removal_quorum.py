@@ -42,8 +42,10 @@ def test_its_member_is_seen_gone_between_the_reset_and_the_deletion() -> None:
     assert names[names.index("reset-host") : names.index("see-away")] == ["reset-host", "remove-member", "delete-node"]
     record = cases.record(procedure="remove", name=NAME)
     found = record.found.model_copy(update={"labels": {"node-role.kubernetes.io/control-plane": ""}})
-    record = record.model_copy(update={"found": found, "options": RemoveOptions().model_dump(mode="json")})
-    assert procedures.steps_of(record) == remove.STEPS
+    for options in (RemoveOptions(), RemoveOptions(designate="gpu-2")):
+        begun = record.model_copy(update={"found": found, "options": options.model_dump(mode="json")})
+        assert procedures.steps_of(begun) == remove.steps_for(options, found.labels) == remove.step_names(options)
+        assert "remove-member" not in remove.steps_for(options, {})
 
 
 def test_lost_tolerance_must_be_accepted_by_typing_the_name() -> None:
