@@ -20,20 +20,14 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += _recovery(case)
     if case.before_taint:
-<<<<<<< HEAD
         found += takeover.outage(case.name, case.observation.outage_pods)
-        found += [*_gpus(case), *_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
+        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)
     if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):
         found += control_plane_blockers.warnings(case.observation, case.options.accept_lost_tolerance)
-=======
-        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
-    if case.before_shutdown:
-        found += _shutdown(case)
     if case.before_taint and "see-gpus" in case.left:
         found += _gpus(case)
->>>>>>> bench
     return tuple(found)
 
 

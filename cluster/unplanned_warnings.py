@@ -18,12 +18,8 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.fresh:
         found += [*_recovery(case), *_flapping(case)]
     if case.before_taint:
-<<<<<<< HEAD
         found += control_plane_blockers.lost(case.observation)
-        found += [*_machine(case), *_gpus(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
-=======
         found += [*_machine(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
->>>>>>> bench
     if "prove-off" in case.left:
         found += [*_proof(case)]
     if case.before_taint:
