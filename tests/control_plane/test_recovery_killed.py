@@ -29,6 +29,8 @@ SECTIONS = 4
 WHENS: tuple[When, ...] = get_args(When)
 QUICK = {
     **HURRIED,
+    # Several of them at once, each seen by a proxy that looks: a busy machine must not lose locks that are held.
+    "DOWNTIME_CLUSTER__LOCK_SECONDS": "8",
     "DOWNTIME_HOSTS__CONNECT_TIMEOUT": "0.5",
     "DOWNTIME_DRAIN__STABLE_SECONDS": "3",
     "DOWNTIME_DRAIN__OFF_MINUTES": "1",
@@ -64,10 +66,10 @@ class NeverBoth(Killing):
                 self.wrong.append(f"the out-of-service taint is set on {name}, whose machine is on")
         elif name.startswith("node-"):
             record = json.loads(body["data"]["record"])
-            stands = any(
-                one["key"] == OUT for one in node_of(self.ground.api, record["node"])["spec"].get("taints", [])
-            )
-            if stands and record["steps"].get("power-on"):
+            if not record["steps"].get("power-on"):
+                return
+            taints = node_of(self.ground.api, record["node"])["spec"].get("taints", [])
+            if any(one["key"] == OUT for one in taints):
                 self.wrong.append(f"{record['node']} is to be switched on, and the out-of-service taint stands")
 
 
@@ -101,7 +103,7 @@ def test_killed_at_every_journal_write_it_ends_in_the_same_state(
         )
         for node, (first, last, when) in zip(nodes, parts, strict=True)
     ]
-    at_once([chain.go for chain in chains], len(chains))
+    at_once([chain.go for chain in chains], 4)
     assert wrong == []
     for chain in chains:
         chain.ended_as(expected)
