@@ -34,9 +34,8 @@ def take(downtime: Downtime) -> str:
         return ""
     if not reach.see_silent(downtime, 10):
         if state != "off":
-            void(
-                downtime
-            )  # else what is decided next, of a machine that runs, would be refused for a quarter of an hour
+            # Else whatever is decided next of this machine would be refused for as long as the word holds.
+            void(downtime)
         raise Blocked(
             "power-mismatch",
             f"The machine of {downtime.node} is said to be off, but something answers at "
