@@ -77,7 +77,7 @@ class NeverBoth(Killing):
 def test_killed_at_every_journal_write_it_ends_in_the_same_state(
     ground: Ground, make_node: MakeNode, make_object: MakeObject
 ) -> None:
-    hosts = [make_node() for _ in range(SECTIONS * len(WHENS) + 1)]
+    hosts = [make_node() for _ in range((SECTIONS + 1) * len(WHENS) + 1)]
     stuck = [notebook(ground.api, make_object, host.node) for host in hosts]
     with ThreadPoolExecutor(len(hosts)) as pool:
         list(pool.map(partial(fail, ground.lab, ground.api), hosts))
@@ -88,7 +88,9 @@ def test_killed_at_every_journal_write_it_ends_in_the_same_state(
     assert ("out-of-service", "undone") in expected.changes
     assert len(written) >= 30, written
     wrong: list[str] = []
-    parts = [(*section, when) for section in sections(written, SECTIONS) for when in WHENS]
+    # Where others died while the taint stood, the pods were gone already: nobody else comes by here.
+    released = next(label for label in written if ": out-of-service done;" in label)
+    parts = [(*part, when) for part in (*sections(written, SECTIONS), (released, released)) for when in WHENS]
     chains = [
         Chain(
             ground,
