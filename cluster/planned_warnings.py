@@ -21,11 +21,13 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += _recovery(case)
     if case.before_taint:
         found += takeover.outage(case.name, case.observation.outage_pods)
-        found += [*_gpus(case), *_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
+        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
     if case.before_shutdown:
         found += _shutdown(case)
     if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):
         found += control_plane_blockers.warnings(case.observation, case.options.accept_lost_tolerance)
+    if case.before_taint and "see-gpus" in case.left:
+        found += _gpus(case)
     return tuple(found)
 
 
@@ -72,7 +74,7 @@ def _foreign(case: Case) -> Iterator[Finding]:
 
 
 def _gpus(case: Case) -> Iterator[Finding]:
-    hindered = gpu_return.hindered(case.node, case.observation.pods) if "see-gpus" in case.left else None
+    hindered = gpu_return.hindered(case.node, case.observation.pods)
     if hindered is not None:
         yield hindered
 

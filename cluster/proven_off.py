@@ -35,7 +35,7 @@ def take(downtime: Downtime) -> str:
         return ""
     if not reach.see_silent(downtime, 10):
         if status.state != "off":
-            # Else what is decided next, of a machine that runs, would be refused for a quarter of an hour.
+            # Else whatever is decided next of this machine would be refused for as long as the word holds.
             void(downtime)
         raise Blocked(
             "power-mismatch",

@@ -19,9 +19,11 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += [*_recovery(case), *_flapping(case)]
     if case.before_taint:
         found += control_plane_blockers.lost(case.observation)
-        found += [*_machine(case), *_gpus(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
+        found += [*_machine(case), *_budgets(case), *_workloads(case), *_storm(case), *_own_pods(case)]
     if "prove-off" in case.left:
         found += [*_proof(case)]
+    if case.before_taint:
+        found += _gpus(case)
     return tuple(found)
 
 

@@ -29,6 +29,8 @@ SECTIONS = 4
 WHENS: tuple[When, ...] = get_args(When)
 QUICK = {
     **HURRIED,
+    # Several of them at once, each seen by a proxy that looks: a busy machine must not lose locks that are held.
+    "DOWNTIME_CLUSTER__LOCK_SECONDS": "8",
     "DOWNTIME_HOSTS__CONNECT_TIMEOUT": "0.5",
     "DOWNTIME_DRAIN__STABLE_SECONDS": "3",
     "DOWNTIME_DRAIN__OFF_MINUTES": "1",
@@ -64,10 +66,10 @@ class NeverBoth(Killing):
                 self.wrong.append(f"the out-of-service taint is set on {name}, whose machine is on")
         elif name.startswith("node-"):
             record = json.loads(body["data"]["record"])
-            stands = any(
-                one["key"] == OUT for one in node_of(self.ground.api, record["node"])["spec"].get("taints", [])
-            )
-            if stands and record["steps"].get("power-on"):
+            if not record["steps"].get("power-on"):
+                return
+            taints = node_of(self.ground.api, record["node"])["spec"].get("taints", [])
+            if any(one["key"] == OUT for one in taints):
                 self.wrong.append(f"{record['node']} is to be switched on, and the out-of-service taint stands")
 
 
@@ -75,7 +77,7 @@ class NeverBoth(Killing):
 def test_killed_at_every_journal_write_it_ends_in_the_same_state(
     ground: Ground, make_node: MakeNode, make_object: MakeObject
 ) -> None:
-    hosts = [make_node() for _ in range(SECTIONS * len(WHENS) + 1)]
+    hosts = [make_node() for _ in range((SECTIONS + 1) * len(WHENS) + 1)]
     stuck = [notebook(ground.api, make_object, host.node) for host in hosts]
     with ThreadPoolExecutor(len(hosts)) as pool:
         list(pool.map(partial(fail, ground.lab, ground.api), hosts))
@@ -86,7 +88,9 @@ def test_killed_at_every_journal_write_it_ends_in_the_same_state(
     assert ("out-of-service", "undone") in expected.changes
     assert len(written) >= 30, written
     wrong: list[str] = []
-    parts = [(*section, when) for section in sections(written, SECTIONS) for when in WHENS]
+    # Where others died while the taint stood, the pods were gone already: nobody else comes by here.
+    released = next(label for label in written if ": out-of-service done;" in label)
+    parts = [(*part, when) for part in (*sections(written, SECTIONS), (released, released)) for when in WHENS]
     chains = [
         Chain(
             ground,
@@ -101,7 +105,7 @@ def test_killed_at_every_journal_write_it_ends_in_the_same_state(
         )
         for node, (first, last, when) in zip(nodes, parts, strict=True)
     ]
-    at_once([chain.go for chain in chains], len(chains))
+    at_once([chain.go for chain in chains], 4)
     assert wrong == []
     for chain in chains:
         chain.ended_as(expected)
