@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
-from cluster import capacity, inventory, nodes, quorum, system_nodes
+from cluster import capacity, inventory, nodes, quorum, rejoin_limits, system_nodes
 from cluster.admission import Judge
 from cluster.api import Api
 from cluster.inventory import NodeSummary
@@ -29,7 +29,7 @@ def judge_of(
     def judge(down: frozenset[str]) -> list[Finding]:
         seen = [inventory.summary(one) for one in nodes.every(api)]
         found = [*system_nodes.objections(seen, name, down), *capacity.judge(name, seen, down, limits)]
-        found += _one_master(seen, name, down, procedure)
+        found += _one_master(api, seen, name, down, procedure)
         masters = {one.name for one in seen if one.kind == "control-plane"}
         # It takes seconds, and one objection is enough.
         return found + etcd() if etcd is not None and name in masters and not found else found
@@ -37,9 +37,13 @@ def judge_of(
     return judge
 
 
-def _one_master(seen: list[NodeSummary], name: str, down: Collection[str], procedure: Procedure) -> list[Finding]:
+def _one_master(
+    api: Api, seen: list[NodeSummary], name: str, down: frozenset[str], procedure: Procedure
+) -> list[Finding]:
     own = next((one for one in seen if one.name == name), None)
     # One that failed is down already, and the answer to that makes it no worse.
-    if own is None or (procedure == "unplanned" and not own.ready):
+    if own is None or own.kind != "control-plane" or (procedure == "unplanned" and not own.ready):
         return []
-    return quorum.one_at_a_time(seen, name, down)
+    # One that joins is no node yet, and already on its way into etcd.
+    joining = rejoin_limits.objections(api, name, down - {one.name for one in seen})
+    return [*quorum.one_at_a_time(seen, name, down), *joining]
