@@ -112,7 +112,7 @@ def test_master_is_kept_up_while_another_member_of_etcd_is_down(product: Product
     hosts = product.hosts
     boot = host_boot_id(hosts, SECOND)
     machine = hosts.machine(THIRD)
-    inside(hosts.lab, machine, "mv", MANIFEST, "/root/etcd.yaml")
+    inside(hosts.lab, machine, "mv", MANIFEST, "/etc/kubernetes/etcd.yaml.aside")
     try:
         until(lambda: not masters.healthy(hosts, *masters.MASTERS), seconds=120, what="etcd goes on", every=1)
         words = ("planned", SECOND, "--interactive", "evict", "--accept-lost-tolerance", SECOND)
@@ -125,7 +125,7 @@ def test_master_is_kept_up_while_another_member_of_etcd_is_down(product: Product
         assert lines[f"{FIRST} etcd"]["level"] == "WARN"
         assert THIRD in lines[f"{FIRST} etcd"]["reason"]
     finally:
-        inside(hosts.lab, machine, "mv", "/root/etcd.yaml", MANIFEST)
+        inside(hosts.lab, machine, "mv", "/etc/kubernetes/etcd.yaml.aside", MANIFEST)
     masters.see_healthy(hosts, *masters.MASTERS)
     assert host_boot_id(hosts, SECOND) == boot
     assert nodes_down(hosts.api) == []
