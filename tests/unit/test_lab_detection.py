@@ -23,7 +23,7 @@ def test_only_a_lab_that_is_asked_to_notices_failures_as_late_as_kubernetes_does
     monkeypatch.setattr(kubeadm, "_kubeadm", lambda *arguments: given.extend(arguments[3]))
     monkeypatch.setattr(kubeadm, "copy_out", lambda *_: None)
     master = Machine("master-1", "master-1", "control-plane", "127.0.0.1", "10.244.0.0/24")
-    kubeadm.init(Lab("none"), master, [master], "token")
+    kubeadm.init(Lab("none"), [master], "token", "key")
     kubelet = next(one for one in given if one["kind"] == "KubeletConfiguration")
     cluster = next(one for one in given if one["kind"] == "ClusterConfiguration")
     flags = {one["name"] for one in cluster["controllerManager"]["extraArgs"]}
