@@ -15,7 +15,7 @@ from lab.patience import until
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.driven_processes import Driven
 from tests.control_plane.kill_chains import Chain, at_once
-from tests.control_plane.kill_ground import Ground, KilledOnce
+from tests.control_plane.kill_ground import HURRIED, Ground, KilledOnce
 from tests.control_plane.killing_proxy import Relay
 from tests.control_plane.protocol_states import fleet_of, record_of, untouched
 from tests.control_plane.standing_in import Last, last_one
@@ -24,6 +24,9 @@ from tests.control_plane.test_killed_while_running import WHENS, all_killed, sec
 # Minutes of it: what must always hold of a designation is in its other tests.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 SECTIONS = 4
+# Each of their steps looks at all nodes and pods: more at once keep each other from renewing their locks in time.
+AT_ONCE = 4
+PATIENT = {**HURRIED, "DOWNTIME_CLUSTER__LOCK_SECONDS": "8"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def ground(
     made = [
         last_one(lab_api, make_node, make_object, group=f"group-{number}") for number in range(SECTIONS * len(WHENS))
     ]
-    return Designating(lab, lab_api, relay, tmp_path, lasts={one.system: one for one in made})
+    lasts = {one.system: one for one in made}
+    return Designating(lab, lab_api, relay, tmp_path, variables=dict(PATIENT), lasts=lasts)
 
 
 def _given_back(ground: Designating, node: str, *, aborted: bool) -> None:
@@ -66,7 +70,7 @@ def test_killed_at_every_journal_write_the_label_is_set_and_given_back(ground: D
     assert {"Node, designated: label", "Node, designated: no label"} <= set(written), written
     parts = [(*section, when) for section in sections(written, SECTIONS) for when in WHENS]
     chains = [Chain(ground, node, when, first, last) for node, (first, last, when) in zip(nodes, parts, strict=True)]
-    at_once([chain.go for chain in chains], len(chains))
+    at_once([chain.go for chain in chains], AT_ONCE)
     for chain in chains:
         chain.ended_as(expected)
         _given_back(ground, chain.node, aborted=False)
@@ -81,7 +85,7 @@ def test_abort_killed_at_every_journal_write_gives_the_label_back(ground: Design
         assert ground.lasts[node].labelled()
 
     quiet, *others = list(ground.lasts)[: 2 * len(WHENS) + 1]
-    at_once([partial(reach, node) for node in (quiet, *others)], len(others) + 1)
+    at_once([partial(reach, node) for node in (quiet, *others)], AT_ONCE)
     expected, written = undisturbed(ground, quiet, "abort")
     assert (expected.phase, expected.aborted) == ("closed", True)
     parts = [(*section, when) for section in sections(written, 2) for when in WHENS]
@@ -89,7 +93,7 @@ def test_abort_killed_at_every_journal_write_gives_the_label_back(ground: Design
         Chain(ground, node, when, first, last, command="abort", again=("abort", "resume"))
         for node, (first, last, when) in zip(others, parts, strict=True)
     ]
-    at_once([chain.go for chain in chains], len(chains))
+    at_once([chain.go for chain in chains], AT_ONCE)
     for chain in chains:
         chain.ended_as(expected)
         _given_back(ground, chain.node, aborted=True)
