@@ -28,6 +28,7 @@ from cluster import (
     ownership,
     procedures,
     recovery,
+    rejoin_limits,
     service,
     stand_in,
 )
@@ -38,8 +39,7 @@ from cluster.config import Settings
 from cluster.errors import Blocked, Misused
 from cluster.gate import Verdict
 from cluster.lock import Lock
-from cluster.options import Options, Procedure, parse
-from cluster.plan import Finding
+from cluster.options import Options, Procedure, RejoinOptions, parse
 from cluster.question import Answer, Question
 from cluster.record import Approval, Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
@@ -259,22 +259,20 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
         return _take_over(api, start.node, lock, start.flow_run)
     _require_first(api, start)
     new = _new_record(api, start, lock)
-    # Nothing speaks against the way back into service.
-    judge = _judge_of(api, settings, start) if start.procedure != "rejoin" else _no_objection
+    judge = _judge_of(api, settings, start, new)
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check, start.options.designate)
     Records(api).open(new, lock.check)
     announcing.announce(api, new)
     return new
 
 
-def _judge_of(api: Api, settings: Settings, start: Start) -> admission.Judge:
+def _judge_of(api: Api, settings: Settings, start: Start, new: Record) -> admission.Judge:
     node, options = start.node, start.options
+    if isinstance(options, RejoinOptions):
+        # Nothing speaks against the way back into service, but that control-plane nodes come one at a time.
+        return rejoin_limits.judge_of(api, node, options, new.found.labels)
     asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
     return limits.judge_of(api, node, settings.limits, options, etcd=asks)
-
-
-def _no_objection(_: admission.Others) -> list[Finding]:
-    return []
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:

@@ -27,8 +27,9 @@ from cluster.errors import Failed
 from cluster.masking import Masker
 from cluster.ssh import Ssh
 
-SECONDS = 90.0
-"""How long making a key and uploading may take."""
+SECONDS = 75.0
+"""How long making a key and uploading may take, each at its longest."""
+_KEY_SECONDS, _UPLOAD_SECONDS = 20.0, 55.0
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _SECRETS = f"{_SYSTEM}/secrets"
 _NAME = "kubeadm-certs"
@@ -74,10 +75,10 @@ def upload(ssh: Ssh, masker: Masker, configuration: dict[str, Any]) -> str:
         Failed: kubeadm failed; there may be a Secret or a token all the same.
         Blocked: ``certificate-key``: it printed something else than a key; ``sudo-refused``; ``ssh-lost``.
     """
-    key = join_command.certificate_key(ssh.run_secret(_KEY, SECONDS).reveal())
+    key = join_command.certificate_key(ssh.run_secret(_KEY, _KEY_SECONDS).reveal())
     masker.register(key)
-    argv = ("sh", "-c", _UPLOAD, "sh", str(int(SECONDS) - 20))
-    ended = ssh.run(argv, SECONDS, sudo=True, check=False, stdin=rendered(key, configuration))
+    argv = ("sh", "-c", _UPLOAD, "sh", str(int(_UPLOAD_SECONDS) - 15))
+    ended = ssh.run(argv, _UPLOAD_SECONDS, sudo=True, check=False, stdin=rendered(key, configuration))
     if ended.exit_code != 0:
         lines = [" ".join(line.split()) for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
         raise Failed(

@@ -106,7 +106,10 @@ def _registration(how: Registration, api: str, *, control_plane: bool) -> dict[s
         found["criSocket"] = how.cri_socket
     if how.image_pull_policy:
         found["imagePullPolicy"] = how.image_pull_policy
-    arguments = dict(sorted(how.kubelet_arguments.items()))
+    # The kubelet of a control-plane node registers without them: kubeadm sets them at the end of its join, and until
+    # then everything could be scheduled there (``registerTaintsUsingFlags`` in cmd/kubeadm/app/cmd/phases/join).
+    early = {"register-with-taints": ",".join(map(taints.text, (*standing, *more)))} if control_plane else {}
+    arguments = dict(sorted({**early, **how.kubelet_arguments}.items()))
     if arguments:
         found["kubeletExtraArgs"] = (
             arguments

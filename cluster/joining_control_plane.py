@@ -124,9 +124,8 @@ def with_certificates(downtime: Downtime, command: JoinCommand) -> JoinCommand:
         raise _blocked(rejoin_control_plane.NO_CONFIGURATION)
     foreign = " ".join(join_certificates.proxies(downtime.api))
     downtime.write(lambda old: records_of.change_is(old, CERTIFICATES, foreign, "intended"))
-    seconds = join_certificates.SECONDS
     with (
-        downtime.lock.for_at_least(2 * seconds + 15),
+        downtime.lock.for_at_least(join_certificates.SECONDS + 15),
         join_observation.control_plane_session(downtime.api, downtime.settings, downtime.node) as (name, ssh),
     ):
         downtime.say("join", f"uploading the control plane's certificates on {name}")

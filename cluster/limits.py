@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
-from cluster import capacity, inventory, node, nodes, quorum, system_nodes, taking_over
+from cluster import capacity, inventory, node, nodes, quorum, rejoin_limits, system_nodes, taking_over
 from cluster.admission import Judge, Others
 from cluster.api import Api
 from cluster.inventory import NodeSummary
@@ -40,16 +40,18 @@ def judge_of(
             around = taking_over.Around(others.down, others.designated, options.designate, recorded)
             found = [*taking_over.without_quick(found), *taking_over.judge(name, facts, around)]
         found += capacity.judge(name, summaries, others.down, limits)
-        found += _one_master(summaries, name, others.down, failed=failed)
+        found += _one_master(api, summaries, name, others.down, failed=failed)
         # It takes seconds, and one objection is enough.
         return found + etcd() if etcd is not None and kind == "control-plane" and not found else found
 
     return judge
 
 
-def _one_master(seen: list[NodeSummary], name: str, down: Collection[str], *, failed: bool) -> list[Finding]:
+def _one_master(api: Api, seen: list[NodeSummary], name: str, down: frozenset[str], *, failed: bool) -> list[Finding]:
     own = next((one for one in seen if one.name == name), None)
     # One that failed is down already, and the answer to that makes it no worse.
-    if own is None or (failed and not own.ready):
+    if own is None or own.kind != "control-plane" or (failed and not own.ready):
         return []
-    return quorum.one_at_a_time(seen, name, down)
+    # One that joins is no node yet, and already on its way into etcd.
+    joining = rejoin_limits.objections(api, name, down - {one.name for one in seen})
+    return [*quorum.one_at_a_time(seen, name, down), *joining]

@@ -32,6 +32,7 @@ from cluster.service import ServiceHealth
 from cluster.takeover_facts import TakeoverFacts
 from cluster.verdict import Verdict
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -70,6 +71,7 @@ class Observation(BaseModel):
     host: HostFacts | None = Field(default=None, description="None: the machine was not asked.")
     power_status: str = Field(default="none", description="on, off, unknown, or none: there is no controller.")
     own_pods: tuple[str, ...] = Field(default=(), description="Pods on the node that this product depends on.")
+    own_machine: bool = Field(default=False, description="Whether this process runs on the node's machine.")
     outage: OutageFacts | None = Field(default=None, description="Of an unplanned recovery: the signs of life.")
     local_volumes: tuple[LocalVolume, ...] = Field(default=(), description="Of a removal: data that is lost with it.")
     bound_pods: tuple[str, ...] = Field(default=(), description="Of a removal: pods that can run on no other node.")
@@ -137,6 +139,7 @@ def observe(
         host=host,
         power_status=power_status,
         own_pods=_own_pods(api, name, pods, settings.cluster.depends_on if settings is not None else ()),
+        own_machine=node is not None and runs_here(node_.boot_id(node)),
     )
 
 
@@ -182,6 +185,14 @@ def _own_pods(api: Api, node: str, pods: list[Object], depends_on: Collection[st
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
         own |= {pod_.full_name(pod) for pod in api.iterate(path, fields=f"spec.nodeName={node}", labels=labels)}
     return tuple(sorted(own))
+
+
+def runs_here(boot_id: str) -> bool:
+    """Whether this process runs on the machine with this boot; a container shares its host's."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip() == boot_id
+    except OSError:
+        return False
 
 
 def this_pod(environment: Mapping[str, str]) -> str:

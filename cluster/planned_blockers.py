@@ -33,7 +33,7 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += local_outage.mistyped(case.name, case.options.accept_outage)
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]
     if case.before_shutdown:
-        found += [*tolerating(case), *_host(case), *_power(case)]
+        found += [*_own_machine(case), *tolerating(case), *_host(case), *_power(case)]
     return tuple(found)
 
 
@@ -79,6 +79,15 @@ def _own_pods(case: Case) -> Iterator[Finding]:
             message=f"This product, or what it depends on, runs on {case.name}: {listed(case.observation.own_pods)}; "
             "the drain would end it half-way",
             remedy="Move these pods to another node first, or run downtime from elsewhere.",
+        )
+
+
+def _own_machine(case: Case) -> Iterator[Finding]:
+    if case.observation.own_machine:
+        yield Finding(
+            code="own-machine",
+            message=f"This command runs on the machine of {case.name} itself: the shutdown would end it half-way",
+            remedy="Run downtime on another machine.",
         )
 
 

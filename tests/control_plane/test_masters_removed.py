@@ -9,9 +9,11 @@ from typing import get_args
 import pytest
 
 from cluster import api as apis
-from cluster import performing, planning, procedures
+from cluster import limits, performing, planning, procedures, rejoin_limits
+from cluster.admission import Others
 from cluster.downtime import Start, enter, go_on
 from cluster.errors import Blocked, DowntimeError, Waiting
+from cluster.options import RejoinOptions, RemoveOptions, Role
 from cluster.record import Record
 from cluster.remove import STEPS
 from cluster.step import perform
@@ -174,6 +176,23 @@ def test_member_that_another_machine_has_by_now_is_left_alone(masters: Masters, 
         downtime.write(lambda old: old.model_copy(update={"member": recorded}))
         performing.perform_all(downtime)
     assert fourth.node not in members(masters)
+
+
+def test_one_control_plane_node_joins_at_a_time_and_none_while_another_is_down(masters: Masters) -> None:
+    api = apis.connect(removing.settings_of(masters.lab).cluster)
+
+    def codes(down: str, role: Role = "control-plane") -> list[str]:
+        judge = rejoin_limits.judge_of(api, "master-9", RejoinOptions(role=role), {})
+        return [one.code for one in judge(Others(frozenset({down}), {}))]
+
+    assert codes("master-1") == ["control-plane-one-at-a-time"]
+    assert codes("just-being-admitted") == ["control-plane-one-at-a-time"]
+    assert codes("gpu-1") == []
+    assert codes("master-1", "gpu-worker") == []
+    going = limits.judge_of(api, "master-1", removing.settings_of(masters.lab).limits, RemoveOptions())
+    assert [one.code for one in going(Others(frozenset({"just-being-admitted"}), {}))] == [
+        "control-plane-one-at-a-time"
+    ]
 
 
 @pytest.mark.long

@@ -112,19 +112,20 @@ def test_master_is_kept_up_while_another_member_of_etcd_is_down(product: Product
     hosts = product.hosts
     boot = host_boot_id(hosts, SECOND)
     machine = hosts.machine(THIRD)
-    inside(hosts.lab, machine, "mv", MANIFEST, "/var/tmp/etcd.yaml")
+    inside(hosts.lab, machine, "mv", MANIFEST, "/etc/kubernetes/etcd.yaml.aside")
     try:
         until(lambda: not masters.healthy(hosts, *masters.MASTERS), seconds=120, what="etcd goes on", every=1)
         words = ("planned", SECOND, "--interactive", "evict", "--accept-lost-tolerance", SECOND)
-        assert refusal(product, "run", *words, "--yes", "--local") == "etcd-quorum"
+        # Without its etcd the host's API server is of no use either, and its kubelet, which talks to that, is silent.
+        assert refusal(product, "run", *words, "--yes", "--local") in ("etcd-quorum", "control-plane-one-at-a-time")
         planned = product.run("plan", *words, "--output", "json").expect(3).document
-        (blocker,) = planned["blockers"]
-        assert f"{THIRD} is unhealthy" in blocker["message"]
+        found = {one["code"]: one["message"] for one in planned["blockers"]}
+        assert f"{THIRD} is unhealthy" in found["etcd-quorum"]
         lines = {one["check"]: one for one in product.run("doctor", "--output", "json").document["lines"]}
         assert lines[f"{FIRST} etcd"]["level"] == "WARN"
         assert THIRD in lines[f"{FIRST} etcd"]["reason"]
     finally:
-        inside(hosts.lab, machine, "mv", "/var/tmp/etcd.yaml", MANIFEST)
+        inside(hosts.lab, machine, "mv", "/etc/kubernetes/etcd.yaml.aside", MANIFEST)
     masters.see_healthy(hosts, *masters.MASTERS)
     assert host_boot_id(hosts, SECOND) == boot
     assert nodes_down(hosts.api) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from cluster import api_endpoint, control_plane_blockers, etcd_quorum, planned, 
 from cluster.config import PowerCommandSettings, PowerSettings
 from cluster.etcd_members import EtcdView, Member
 from cluster.inventory import NodeSummary, summary
-from cluster.observation import Observation
+from cluster.observation import Observation, runs_here
 from cluster.options import PlannedOptions, UnplannedOptions
 from cluster.plan import Finding
 from tests.unit.outage_cases import OTHERS, failed
@@ -183,3 +184,10 @@ def test_a_recovery_stops_nothing_against_the_quorum(
     powered = settings().model_copy(update={"power": PowerSettings(on="command", status="command", command=argv)})
     chosen = UnplannedOptions(power_on="controller", hold=False, **options)
     assert [one.code for one in unplanned.plan(seen, chosen, powered, None).blockers] == codes
+
+
+def test_a_process_knows_the_machine_that_it_runs_on() -> None:
+    own = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    assert runs_here(own)
+    assert not runs_here("2d9ba48e-5f0e-4bd2-a5ff-b2b3b7ff6f10")
+    assert not runs_here("")

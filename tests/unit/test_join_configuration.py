@@ -73,6 +73,14 @@ def test_arguments_of_the_kubelet_in_either_format() -> None:
     assert new["nodeRegistration"]["imagePullPolicy"] == "Never"
 
 
+def test_a_control_plane_node_registers_with_its_taints_which_kubeadm_would_set_at_its_end() -> None:
+    key = "0" * 64
+    found = _read(JoinCommand("cp:6443", "abcdef.0123456789abcdef", HASHES, key), Registration("m"))
+    wanted = "runai-downtime/joining:NoSchedule,node-role.kubernetes.io/control-plane:NoSchedule"
+    assert found["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "register-with-taints", "value": wanted}]
+    assert "kubeletExtraArgs" not in _read(WORKER, Registration("gpu-1"))["nodeRegistration"]
+
+
 @pytest.mark.parametrize(
     ("version", "api"),
     [("v1.34.4", "v1beta4"), ("v1.31.0", "v1beta4"), ("1.31.0-rc.1", "v1beta4"), ("v1.30.14", "v1beta3")],

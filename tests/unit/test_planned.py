@@ -77,6 +77,7 @@ def test_choices_leave_steps_out(options: dict[str, Any], left_out: set[str]) ->
         (observation(recovery=None), "recovery-gate"),
         (observation(node("master-1", role="control-plane")), "only-control-plane-node"),
         (observation(own_pods=("prefect/server-0",)), "own-pod"),
+        (observation(own_machine=True), "own-machine"),
         (observation(pods=(pod(tolerations=[DRAIN_FOR_EVER]),)), "tolerates-drain"),
         (observation(host=None), "host-unreachable"),
         (observation(host=HostFacts()), "host-unreachable"),
