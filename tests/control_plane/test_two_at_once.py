@@ -84,7 +84,7 @@ def race(entries: list[tuple[Settings, str]], options: Sequence[PlannedOptions] 
             return error
 
     with ThreadPoolExecutor(len(entries)) as pool:
-        return list(pool.map(lambda entry, options: one(*entry, options), entries, chosen))
+        return list(pool.map(one, *zip(*entries, strict=True), chosen))
 
 
 def test_of_two_starts_in_the_same_instant_one_goes_ahead(lab: Lab, lab_api: Api, make_node: MakeNode) -> None:
