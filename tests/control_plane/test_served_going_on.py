@@ -72,7 +72,7 @@ def test_field_of_resume_says_that_the_work_is_done(
     lab: Lab, lab_api: Api, make_node: MakeNode, served: Runs, tmp_path: Path
 ) -> None:
     node = make_node().node
-    begun = command(lab, tmp_path, "run", "planned", node, "--yes", "--local", "--no-shut-down", timeout=120, **HURRIED)
+    begun = command(lab, tmp_path, "run", "planned", node, "--yes", "--local", "--no-shut-down", timeout=400, **HURRIED)
     assert begun.code == 4, begun.err
     run = served.start("resume-downtime", node=node, requested_by="frida", work_done=True)
     served.wait(run, "COMPLETED")
