@@ -30,8 +30,8 @@ DEPLOYMENTS = (
     "resume-downtime/resume-downtime",
     "abort-downtime/abort-downtime",
 )
-# The first start makes the database (10 to 12 s measured on an idle machine).
-_SERVER_SECONDS, _SERVE_SECONDS = 120.0, 90.0
+# The first start makes the database: 10 to 12 s on an idle machine, over 120 s were seen on a busy one.
+_SERVER_SECONDS, _SERVE_SECONDS = 300.0, 240.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from lab import prefect_service
 from lab.api import Api
 from lab.layout import Lab
+from lab.patience import until
 from lab.progress import Progress
 from tests.control_plane.commands import LEASES, NAMESPACE
 from tests.prefect_runs import Runs, variables
@@ -46,6 +47,11 @@ def holder_of(api: Api, node: str) -> str:
     """Who holds the lock of a node; empty: nobody."""
     found = api.find(f"{LEASES}/node-{node}") or {}
     return str(found.get("spec", {}).get("holderIdentity") or "")
+
+
+def see_released(api: Api, node: str) -> None:
+    """See the lock of a suspended run released: its state is there a moment before its process has left."""
+    until(lambda: holder_of(api, node) == "", seconds=60, what=lambda: f"{holder_of(api, node)} holds the lock")
 
 
 def answers(record: JSON) -> list[tuple[str, str, str]]:

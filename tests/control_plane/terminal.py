@@ -14,14 +14,14 @@ from tests.command_line import arguments, environment
 
 
 def at_a_terminal(
-    lab: Lab, folder: Path, words: tuple[str, ...], answers: tuple[tuple[str, str], ...]
+    lab: Lab, folder: Path, words: tuple[str, ...], answers: tuple[tuple[str, str], ...], **variables: str
 ) -> tuple[int, str]:
     """Run a command at a terminal, and type each answer once its question is there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         arguments(*words),
         cwd=folder,
-        env=environment(folder, DOWNTIME_CONFIG=str(lab.config), TERM="xterm"),
+        env=environment(folder, DOWNTIME_CONFIG=str(lab.config), TERM="xterm", **variables),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -13,6 +13,7 @@ from tests.control_plane.commands import command, traces
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.recovering import is_there, notebook, on_host, settings_of, untouched, wait_for_ready
 from tests.control_plane.removing import there
+from tests.control_plane.served import HURRIED
 from tests.control_plane.terminal import at_a_terminal
 
 WORDS = ("--local", "--interactive", "evict")
@@ -46,11 +47,11 @@ def test_what_to_do_with_a_machine_that_runs_is_asked(
     wait_for_ready(lab_api, host.node, ready=False)
     run = ("run", "unplanned", host.node, "--yes", "--local", "--grace-seconds", "10")
     question = "restart, shut-down, leave or later? "
-    code, text = at_a_terminal(lab, tmp_path, run, ((question, "later"),))
+    code, text = at_a_terminal(lab, tmp_path, run, ((question, "later"),), **HURRIED)
     assert code == 4, text
     assert f"'downtime decide {host.node} --dead-kubelet restart'" in text
     assert is_there(lab_api, work)
-    code, text = at_a_terminal(lab, tmp_path, ("resume", host.node, "--local"), ((question, "restart"),))
+    code, text = at_a_terminal(lab, tmp_path, ("resume", host.node, "--local"), ((question, "restart"),), **HURRIED)
     assert code == 0, text
     assert untouched(lab_api, host.node)
     assert command(lab, tmp_path, "status", host.node).code == 0

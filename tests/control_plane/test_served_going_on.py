@@ -14,7 +14,7 @@ from tests.control_plane.commands import AS_FOUND, command, kept
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.recovering import fail, is_there, notebook, taints, untouched
 from tests.control_plane.removing import fault, host, there
-from tests.control_plane.served import HURRIED, answers, holder_of, the_record
+from tests.control_plane.served import HURRIED, answers, see_released, the_record
 from tests.prefect_runs import Runs, in_shell, readme_commands
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
@@ -52,7 +52,7 @@ def test_resume_of_a_recovery_asks_in_its_own_forms_and_brings_the_node_back(
 
     run = served.start("resume-downtime", node=node.node, requested_by="frida")
     served.wait_for_form(run, "power-off")
-    assert holder_of(lab_api, node.node) == ""
+    see_released(lab_api, node.node)
     assert served.answer(run, {"confirm_node": "gpu-1", "who": "anna"})["status"] == "REJECT"
     assert served.answer(run, {"confirm_node": node.node, "who": "anna"})["status"] == "ACCEPT"
     # That resuming was asked for is no word that the work is done.
@@ -72,7 +72,7 @@ def test_field_of_resume_says_that_the_work_is_done(
     lab: Lab, lab_api: Api, make_node: MakeNode, served: Runs, tmp_path: Path
 ) -> None:
     node = make_node().node
-    begun = command(lab, tmp_path, "run", "planned", node, "--yes", "--local", "--no-shut-down", timeout=120, **HURRIED)
+    begun = command(lab, tmp_path, "run", "planned", node, "--yes", "--local", "--no-shut-down", timeout=400, **HURRIED)
     assert begun.code == 4, begun.err
     run = served.start("resume-downtime", node=node, requested_by="frida", work_done=True)
     served.wait(run, "COMPLETED")

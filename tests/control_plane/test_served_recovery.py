@@ -23,7 +23,7 @@ from tests.control_plane.recovering import (
     untouched,
     wait_for_ready,
 )
-from tests.control_plane.served import answers, holder_of, the_record
+from tests.control_plane.served import answers, see_released, the_record
 from tests.prefect_runs import Runs
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
@@ -41,7 +41,7 @@ def test_proof_of_power_off_is_a_typed_name_and_the_return_a_word_of_its_own(
     assert set(schema["properties"]) == {"confirm_node", "who"}
     assert f"# Is the machine of {host.node} off?" in text
     assert taints(lab_api, host.node) == ["runai"]
-    assert holder_of(lab_api, host.node) == ""
+    see_released(lab_api, host.node)
     (status,) = command(lab, tmp_path, "status", host.node, "--output", "json").document
     assert status["now"]["waits_for"].startswith("proof that the machine is off")
     assert status["now"]["go_on"] == f"downtime decide {host.node} --confirm-off {host.node}"

@@ -12,7 +12,7 @@ from lab.patience import until
 from lab.runai.workloads import Work, bare_pod, interactive
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.removing import host, there
-from tests.control_plane.served import answers, holder_of, record_of, the_record
+from tests.control_plane.served import answers, record_of, see_released, the_record
 from tests.prefect_runs import Runs
 
 pytestmark = pytest.mark.timeout(900)
@@ -63,7 +63,7 @@ def test_removal_waits_for_the_typed_name_below_a_table_of_what_is_lost(
     run = served.start("permanent-removal", node=node, interactive="evict", reason="broken", requested_by="frida")
     schema, text = served.wait_for_form(run, "removal")
     assert record_of(lab_api, node) is None
-    assert holder_of(lab_api, node) == ""
+    see_released(lab_api, node)
     assert not lab_api.get(f"/api/v1/nodes/{node}")["spec"].get("unschedulable")
     assert set(schema["properties"]) == {"confirm_node", "who"}
     assert all(field["title"] and field["description"] for field in schema["properties"].values())
@@ -105,7 +105,7 @@ def test_name_is_typed_once_and_interactive_work_is_still_asked_about(
     assert served.answer(run, {"confirm_node": node, "who": "anna"})["status"] == "ACCEPT"
     _, text = served.wait_for_form(run, "interactive")
     assert f"thesis-{node}" in text
-    assert holder_of(lab_api, node) == ""
+    see_released(lab_api, node)
     assert served.answer(run, {"decision": "evict", "who": "ben"})["status"] == "ACCEPT"
     served.wait(run, "COMPLETED")
     assert not there(lab_api, node)
