@@ -53,10 +53,20 @@ def run(ssh: Ssh, machine_id: str, configuration: str, seconds: float) -> None:
 
     Raises:
         Blocked: it is another machine, its /run is on a disk, or a join runs there already: nothing was done.
-        Failed: ``join-failed``, with what kubeadm said last, masked; ``join-too-long``.
+        Failed: ``join-failed``, with what kubeadm said last, masked; ``join-too-long``; ``join-lost``: the connection
+            broke, and the join may go on.
     """
     argv = ("sh", "-c", _SCRIPT, "sh", machine_id, str(int(seconds)))
-    ended = ssh.run(argv, seconds + 30, sudo=True, check=False, stdin=configuration)
+    try:
+        ended = ssh.run(argv, seconds + 30, sudo=True, check=False, stdin=configuration)
+    except Blocked as error:
+        if error.code != "ssh-lost":
+            raise
+        raise Failed(
+            "join-lost",
+            f"{error.message}: whether it has joined is not known",
+            f"'downtime resume {ssh.host.node}' waits until no join runs there any more, looks, and goes on.",
+        ) from None
     if ended.exit_code != 0:
         _refuse(ssh, ended.exit_code, ended.stdout, seconds)
 

@@ -73,7 +73,7 @@ class NeverBoth(Killing):
                 self.wrong.append(f"{record['node']} is to be switched on, and the out-of-service taint stands")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_killed_at_every_journal_write_it_ends_in_the_same_state(
     ground: Ground, make_node: MakeNode, make_object: MakeObject
 ) -> None:

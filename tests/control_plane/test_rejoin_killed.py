@@ -31,7 +31,7 @@ def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path) -> Ground:
     return replace(Ground(lab, lab_api, relay, tmp_path), variables=QUICK)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_killed_at_every_journal_write_it_joins_as_it_was_and_no_token_stays(
     ground: Ground, make_node: MakeNode
 ) -> None:
