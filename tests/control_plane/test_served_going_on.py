@@ -59,7 +59,6 @@ def test_resume_of_a_recovery_asks_in_its_own_forms_and_brings_the_node_back(
     served.wait_for_form(run, "return")
     assert not is_there(lab_api, stuck)
     assert taints(lab_api, node.node) == ["runai"]
-    power(lab, node.node, "on")
     assert served.answer(run, {"work": "done", "who": "ben"})["status"] == "ACCEPT"
     served.wait(run, "COMPLETED")
     record = the_record(lab_api, node.node)
