@@ -40,7 +40,8 @@ settings.load_profile("house")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test the time limit of its folder, and keep together what shares a lab when processes share the tests.
 
-    Hosts stay in one process: their labs are large, and a machine of 2 cores runs one at a time well.
+    Hosts stay in one process: their labs are large, and a machine of 2 cores runs one at a time well. They begin first
+    when there is another process for the rest, since they take longest.
     """
     here = Path(__file__).parent
     for item in items:
@@ -48,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in LIMITS and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMITS[folder]))
         item.add_marker(pytest.mark.xdist_group("hosts" if folder == "hosts" else item.path.stem))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: "hosts" not in item.path.parts)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,7 @@ def last(lab_api: Api, make_node: MakeNode, make_object: MakeObject) -> Iterator
 
 @pytest.fixture
 def settings(lab: Lab, last: Last) -> Settings:
-    return settings_of(lab, drain={"takeover_minutes": 20 * SECOND})
+    return settings_of(lab, drain={"takeover_minutes": 30 * SECOND})
 
 
 def test_blocked_with_candidates_the_best_first_and_never_the_control_plane(settings: Settings, last: Last) -> None:
@@ -67,7 +67,7 @@ def test_pods_move_to_the_designated_node_and_back_and_the_label_comes_off(
     assert record.standing() == ()
     assert "find a place" in record.steps["designate"].proof
     assert untouched(lab_api, last.system)
-    assert fleet_of(lab_api) == {}
+    assert last.system not in fleet_of(lab_api)
 
 
 @pytest.mark.long
