@@ -37,6 +37,8 @@ settings.register_profile("house", deadline=None, print_blob=True, derandomize=I
 settings.load_profile("house")
 
 
+# First: what hands the tests out to processes reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test the time limit of its folder, and keep together what shares a lab when processes share the tests.
 
