@@ -74,7 +74,7 @@ packages: setup  ## Debian's packages that the tests need (root); those of the l
 
 .PHONY: test
 test: packages  ## every test but the long ones: real API server, real hosts
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-unit
 test-unit: packages  ## pure functions: seconds, no cluster

@@ -9,9 +9,11 @@ import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
@@ -37,20 +39,30 @@ settings.register_profile("house", deadline=None, print_blob=True, derandomize=I
 settings.load_profile("house")
 
 
-# First: what hands the tests out to processes reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test the time limit of its folder, and keep together what shares a lab when processes share the tests.
+class ByLab(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps together what shares a lab, when several processes share the tests.
 
-    Hosts stay in one process: their labs are large, and a machine of 2 cores runs one at a time well. They begin first
-    when there is another process for the rest, since they take longest.
+    Hosts stay in one process: their labs are large, and a machine of 2 cores runs one at a time well.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/hosts" if file.startswith("tests/hosts/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByLab:
+    """Hand the tests out by their labs."""
+    return ByLab(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test the time limit of its folder; what takes longest begins first where two processes test."""
     here = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
         if folder in LIMITS and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMITS[folder]))
-        item.add_marker(pytest.mark.xdist_group("hosts" if folder == "hosts" else item.path.stem))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: "hosts" not in item.path.parts)
 
