@@ -12,16 +12,20 @@ from pydantic import BaseModel
 _NODE = {"pattern": r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "minLength": 1, "maxLength": 253}
 _BOUNDS = ("minimum", "maximum", "maxLength")
 _TITLES = {
+    "accept_lost_tolerance": "Control-plane node that may take etcd's last spare member, typed",
+    "accept_outage": "Node whose own volume may take system pods down, typed",
     "adopt_taint": "Adopt a drain taint that was set by hand",
     "allow_tolerating": "Why pods that tolerate the drain may go down",
     "confirm_node": "Node, typed once more",
     "dead_kubelet": "If the machine answers, but its kubelet is dead",
+    "designate": "Node that becomes a Run:ai system node first",
     "dry_run": "Only make the plan",
     "eviction_minutes": "Minutes until the drain is given up",
     "grace_seconds": "Grace in seconds",
     "hold": "Wait for the work on the machine",
     "host": "Address of the machine",
     "interactive": "Interactive work on the node",
+    "keep_designation": "Leave that node a system node",
     "override_pdb": "Why PodDisruptionBudgets may be violated",
     "override_recovery_gate": "Why it may go without a good recovery check",
     "override_storm": "Why to go on though many nodes are down",
