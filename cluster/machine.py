@@ -130,7 +130,7 @@ def _is_off(downtime: Downtime) -> Seen | None:
         return Seen("the power controller says off")
     sent = downtime.record.shut_down_boot
     if sent and node.boot_id(downtime.see_node()) not in ("", sent):
-        return Seen("it was off: the node reports another boot since")
+        return Seen("it was off, and RUNS again: the node reports another boot since")
     return None
 
 

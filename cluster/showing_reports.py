@@ -101,6 +101,7 @@ def question_markdown(question: Question) -> str:
         return _joined(
             [
                 f"# Is the work on {node} done?",
+                f"Its machine, when last looked at: {escaped(question.found)}." if question.found else "",
                 f"{node} is drained and out of service. When the work is done (and the machine switched on, if that "
                 "is a person's part), say so here: the node then returns to service.",
             ]

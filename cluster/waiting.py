@@ -55,7 +55,11 @@ def about_return(downtime: Downtime) -> Question | None:
     if name not in downtime.steps or downtime.record.done(name) or _answer(downtime.record, "return"):
         return None
     patience = int(downtime.settings.drain.return_hours * 3600)
-    return Question("return", downtime.node, consent.digest_of([downtime.record.id]), patience_seconds=patience)
+    # Whoever works on the machine must not take it for off because of the question: it may have been switched on since.
+    seen = downtime.record.steps.get("see-off")
+    found = seen.proof if seen is not None else ""
+    digest = consent.digest_of([downtime.record.id])
+    return Question("return", downtime.node, digest, found=found, patience_seconds=patience)
 
 
 def put(downtime: Downtime, question: Question) -> None:
@@ -121,6 +125,10 @@ def _asked(old: Record, step: str, about: str) -> Record:
     return records_of.in_phase(new, "asking") if step == "approve-workloads" else new
 
 
+def _of_machine(question: Question) -> str:
+    return f" (its machine, when last looked at: {question.found})" if question.found else ""
+
+
 def nobody_to_ask(question: Question) -> Waiting:
     """The end of a run that can ask nobody."""
     node = question.node
@@ -140,7 +148,7 @@ def nobody_to_ask(question: Question) -> Waiting:
     if question.subject == "return":
         return Waiting(
             "waiting-for-return",
-            f"{node} is out of service, and waits until the work on it is done",
+            f"{node} is out of service{_of_machine(question)}, and waits until the work on it is done",
             f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}', "
             "which says exactly that.",
         )

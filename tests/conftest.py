@@ -15,6 +15,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import left_labs
+
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 # Seconds that one test's own body may take, where it sets no timeout itself.
@@ -48,6 +50,18 @@ class ByLab(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return "tests/hosts" if file.startswith("tests/hosts/") else file
+
+
+def pytest_sessionstart() -> None:
+    """Begin without labs of runs that were killed."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        left_labs.sweep()
+
+
+def pytest_unconfigure() -> None:
+    """End without labs of processes that were interrupted."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        left_labs.sweep()
 
 
 @pytest.hookimpl(optionalhook=True)
