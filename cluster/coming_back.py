@@ -85,12 +85,7 @@ def accept_flapping(downtime: Downtime, typed: str, who: str) -> None:
         Misused: it is another name, or nobody asks that: nothing was written.
     """
     name, record = downtime.node, downtime.record
-    if typed.strip() != name:
-        raise Misused(
-            "not-confirmed",
-            f"{typed.strip()[:60]!r} was typed to let {name} return although it keeps failing",
-            f"Type exactly {name}, if that is the node that is meant.",
-        )
+    consent.require_typed(name, typed, "not-confirmed", f"let {name} return although it keeps failing")
     if record.procedure != "unplanned" or outage.came_back_at(record) is None or record.done("stable"):
         raise Misused(
             "nothing-to-decide",

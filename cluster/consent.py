@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cluster import names
+from cluster.errors import Misused
 from cluster.options import Interactive
 from cluster.plan import Workload
 from cluster.record import Record, Subject
@@ -18,6 +19,25 @@ def digest_of(items: Iterable[Workload | str]) -> str:
     """What makes two sets of workloads the same: a hash of their sorted keys."""
     keys = {item if isinstance(item, str) else item.key for item in items}
     return names.digest("\n".join(sorted(keys)))
+
+
+def require_typed(node: str, typed: str, code: str, what_for: str) -> None:
+    """Refuse another name than the node's, where a person types it so that a slip of the hand says nothing.
+
+    Args:
+        typed: as the person typed it.
+        code: the error's.
+        what_for: what it was typed to do, as the end of a sentence.
+
+    Raises:
+        Misused: it is another name.
+    """
+    if typed.strip() != node:
+        raise Misused(
+            code,
+            f"{typed.strip()[:60]!r} was typed to {what_for}. Nothing was written.",
+            f"Type exactly {node}, if that is the node that is meant.",
+        )
 
 
 def agreed(record: Record | None, subject: Subject, answer: str) -> frozenset[str]:

@@ -8,7 +8,6 @@ from typing import Literal
 from cluster import consent, local_outage, planning, undesignating, waiting
 from cluster import record as records_of
 from cluster.downtime import Downtime
-from cluster.errors import Misused
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Workload
@@ -68,12 +67,8 @@ def outage(downtime: Downtime, typed: str, who: str) -> tuple[str, ...]:
     Raises:
         Misused: it is another name: nothing was written.
     """
-    if typed.strip() != downtime.node:
-        raise Misused(
-            "not-accepted",
-            f"{typed.strip()[:60]!r} was typed to accept that system pods on a volume of {downtime.node} are down",
-            f"Type exactly {downtime.node}.",
-        )
+    what_for = f"accept that system pods on a volume of {downtime.node} are down"
+    consent.require_typed(downtime.node, typed, "not-accepted", what_for)
     if downtime.record.aborted or downtime.record.done("taint") or "approve-workloads" not in downtime.steps:
         return ()
     seen, _ = planning.look_again(downtime)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from cluster import consent, power_proof, reach
 from cluster import record as records_of
 from cluster.downtime import Downtime
-from cluster.errors import Blocked, Misused
+from cluster.errors import Blocked
 from cluster.power_proof import Confirmation
 from cluster.question import Question
 from cluster.record import Approval, Record
@@ -100,12 +100,8 @@ def confirm(downtime: Downtime, typed: str, who: str, at: datetime | None = None
     Raises:
         Misused: it is another name: nothing was written.
     """
-    if typed.strip() != downtime.node:
-        raise Misused(
-            "not-confirmed",
-            f"{typed.strip()[:60]!r} was typed to confirm that the machine of {downtime.node} is off",
-            f"Type exactly {downtime.node}, if that is the machine that is off.",
-        )
+    what_for = f"confirm that the machine of {downtime.node} is off"
+    consent.require_typed(downtime.node, typed, "not-confirmed", what_for)
     given = Approval(
         subject="power-off",
         digest=consent.digest_of([downtime.node]),

@@ -253,11 +253,14 @@ def forget_tokens(downtime: Downtime) -> None:
     Raises:
         Failed: one is still there.
     """
-    joining_control_plane.forget_certificates(downtime)
-    downtime.lock.check()
-    join_token_store.delete_all(downtime.api, downtime.node)
-    if any(change.what == "token" and change.state != "undone" for change in downtime.record.changes):
-        downtime.write(_token_is_gone)
+    try:
+        joining_control_plane.forget_certificates(downtime)
+    finally:
+        # Whatever became of the certificates, the token goes.
+        downtime.lock.check()
+        join_token_store.delete_all(downtime.api, downtime.node)
+        if any(change.what == "token" and change.state != "undone" for change in downtime.record.changes):
+            downtime.write(_token_is_gone)
 
 
 def _token_is_gone(old: Record) -> Record:

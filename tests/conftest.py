@@ -15,8 +15,6 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import left_labs
-
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 # Seconds that one test's own body may take, where it sets no timeout itself.
@@ -52,15 +50,21 @@ class ByLab(LoadScopeScheduling):  # type: ignore[misc]
         return "tests/hosts" if file.startswith("tests/hosts/") else file
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin without labs of runs that were killed."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        left_labs.sweep()
+    _sweep(session.config)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """End without labs of processes that were interrupted."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    _sweep(config)
+
+
+def _sweep(config: pytest.Config) -> None:
+    # Not in a process that is led by another one, and not in runs within a test, which borrow this file.
+    if "PYTEST_XDIST_WORKER" not in os.environ and config.rootpath == Path(__file__).parents[1]:
+        from tests import left_labs
+
         left_labs.sweep()
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,22 +79,34 @@ def need_root() -> None:
         pytest.skip("hosts are privileged containers: these tests need root")
 
 
-@pytest.fixture(scope="session")
-def hosts_lab() -> Iterator[HostsLab]:
-    """The default lab: master-1, gpu-1, gpu-2, system-1, with all that looks like Run:ai running on it.
+@contextmanager
+def a_lab(kind: str, *size: str) -> Iterator[HostsLab]:
+    """A lab with hosts, taken down whatever happens.
 
-    A test that uses it leaves all machines on and no taint behind.
+    Args:
+        kind: the beginning of its name, one of those that are swept (``tests/left_labs.py``).
+        size: options of ``python -m lab up``.
     """
     need_root()
-    name = f"test-{os.getpid()}"
+    name = f"{kind}-{os.getpid()}"
     try:
-        up = lab_command("up", "--name", name, "--output", "json", timeout=UP_SECONDS)
+        up = lab_command("up", "--name", name, *size, "--output", "json", timeout=UP_SECONDS)
         assert up.returncode == 0, f"the lab {name} is not up: its reasons are above"
         assert json.loads(up.stdout)["name"] == name
         lab = Lab(name)
         yield HostsLab(lab, Api(lab.kubeconfig))
     finally:
         lab_command("down", "--name", name, timeout=DOWN_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def hosts_lab() -> Iterator[HostsLab]:
+    """The default lab: master-1, gpu-1, gpu-2, system-1, with all that looks like Run:ai running on it.
+
+    A test that uses it leaves all machines on and no taint behind.
+    """
+    with a_lab("test") as made:
+        yield made
 
 
 @pytest.fixture

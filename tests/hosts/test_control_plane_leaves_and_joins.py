@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from lab.api import JSON, Api
-from lab.layout import Lab
+from lab.api import JSON
 from lab.machines import inside
 from lab.patience import until
 from tests.hosts import joining, masters
-from tests.hosts.conftest import DOWN_SECONDS, UP_SECONDS, HostsLab, lab_command, need_root
+from tests.hosts.conftest import HostsLab, a_lab
 from tests.hosts.joining import State, watched
 from tests.hosts.product import Product, done_steps, everything_stored, nodes_down, record_of, the_record
 
@@ -37,17 +36,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 @pytest.fixture(scope="module")
 def three() -> Iterator[HostsLab]:
     """A lab with three control-plane hosts."""
-    need_root()
-    name = f"three-{os.getpid()}"
-    try:
-        up = lab_command(
-            *("up", "--name", name, "--control-planes", "3", "--workers", "1", "--output", "json"), timeout=UP_SECONDS
-        )
-        assert up.returncode == 0, f"the lab {name} is not up: its reasons are above"
-        lab = Lab(name)
-        yield HostsLab(lab, Api(lab.kubeconfig))
-    finally:
-        lab_command("down", "--name", name, timeout=DOWN_SECONDS)
+    with a_lab("three", "--control-planes", "3", "--workers", "1") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.api import Api
-from lab.layout import Lab
 from lab.machines import inside
 from lab.patience import until
 from tests.hosts import masters
-from tests.hosts.conftest import DOWN_SECONDS, UP_SECONDS, HostsLab, lab_command, need_root
+from tests.hosts.conftest import HostsLab, a_lab
 from tests.hosts.product import Product, done_steps, nodes_down, record_of, the_record
 from tests.hosts.standing import host_boot_id, require_cycled_once, see
 
@@ -30,16 +27,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def three() -> Iterator[HostsLab]:
     """A lab with three control-plane hosts."""
-    need_root()
-    name = f"masters-{os.getpid()}"
-    size = ("--control-planes", "3", "--workers", "1", "--systems", "1")
-    try:
-        up = lab_command("up", "--name", name, *size, timeout=UP_SECONDS)
-        assert up.returncode == 0, f"the lab {name} is not up: its reasons are above"
-        lab = Lab(name)
-        yield HostsLab(lab, Api(lab.kubeconfig))
-    finally:
-        lab_command("down", "--name", name, timeout=DOWN_SECONDS)
+    with a_lab("masters", "--control-planes", "3", "--workers", "1", "--systems", "1") as made:
+        yield made
 
 
 @pytest.fixture

@@ -6,19 +6,17 @@ It has a lab of its own, whose nodes go one by one.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.api import JSON, Api
+from lab.api import JSON
 from lab.errors import LabError
-from lab.layout import Lab
 from lab.machines import inside
 from lab.patience import until
-from tests.hosts.conftest import DOWN_SECONDS, UP_SECONDS, HostsLab, lab_command, need_root
+from tests.hosts.conftest import HostsLab, a_lab
 from tests.hosts.product import Product, the_record
 
 AWAY_SECONDS = 5
@@ -30,15 +28,8 @@ LIVE, OFFLINE, ELSEWHERE = "gpu-1", "gpu-2", "gpu-3"
 @pytest.fixture(scope="module")
 def going() -> Iterator[HostsLab]:
     """A lab with three GPU workers."""
-    need_root()
-    name = f"going-{os.getpid()}"
-    try:
-        up = lab_command("up", "--name", name, "--workers", "3", "--output", "json", timeout=UP_SECONDS)
-        assert up.returncode == 0, f"the lab {name} is not up: its reasons are above"
-        lab = Lab(name)
-        yield HostsLab(lab, Api(lab.kubeconfig))
-    finally:
-        lab_command("down", "--name", name, timeout=DOWN_SECONDS)
+    with a_lab("going", "--workers", "3") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,38 +21,20 @@ class _Downtime(NamedTuple):
     names: list[str]
 
 
+def _modules() -> list[ModuleType]:
+    """All modules whose tasks perform steps, by the mark that they have in common."""
+    import tasks
+
+    found = [importlib.import_module(f"tasks.{one.name}") for one in pkgutil.iter_modules(tasks.__path__)]
+    return [one for one in found if hasattr(one, "perform")]
+
+
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the steps that are performed, in order; nothing else happens."""
-    from tasks import (
-        approval,
-        designation,
-        downtimes,
-        gpus,
-        joining,
-        machine,
-        outage,
-        recovery,
-        removal,
-        scheduling,
-        service,
-        workloads,
-    )
+    from tasks import approval
 
     names: list[str] = []
-    for module in (
-        approval,
-        designation,
-        downtimes,
-        gpus,
-        joining,
-        machine,
-        outage,
-        recovery,
-        removal,
-        scheduling,
-        service,
-        workloads,
-    ):
+    for module in _modules():
         monkeypatch.setattr(module, "perform", lambda _downtime, step: names.append(step.name))
     monkeypatch.setattr(approval, "of_power_off", lambda _downtime: None)
     monkeypatch.setattr(approval, "of_release", lambda _downtime: None)
@@ -57,34 +42,10 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
-    from tasks import (
-        designation,
-        downtimes,
-        gpus,
-        joining,
-        machine,
-        outage,
-        recovery,
-        removal,
-        scheduling,
-        service,
-        workloads,
-    )
+    from tasks import downtimes
 
     names = _watched(monkeypatch)
-    for module in (
-        designation,
-        downtimes,
-        gpus,
-        joining,
-        machine,
-        outage,
-        recovery,
-        removal,
-        scheduling,
-        service,
-        workloads,
-    ):
+    for module in _modules():
         for name, one in list(vars(module).items()):
             if hasattr(one, "fn") and hasattr(one, "retries"):
                 monkeypatch.setattr(module, name, one.fn)
