@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
+    PositiveInt,
     PrivateAttr,
     field_validator,
     model_validator,
@@ -146,6 +147,25 @@ class PowerSettings(Section):
         return self
 
 
+class MetricsSettings(Section):
+    """``[recovery.metrics]``: how the volume with the metrics (Thanos) is saved."""
+
+    how: Literal["auto", "snapshot", "stream", "external"] = "auto"
+    """auto: a VolumeSnapshot where the cluster has that API, else streamed out of the pod."""
+    snapshot_class: str = ""
+    """The VolumeSnapshotClass; empty: the default of the volume's driver."""
+    where: str = ""
+    """external: where that backup is, in words."""
+    taken: Argv | None = None
+    """external: a command that prints when it was last taken (RFC 3339), run without a shell."""
+
+    @model_validator(mode="after")
+    def _declared(self) -> MetricsSettings:
+        if self.how == "external" and not (self.where and self.taken):
+            raise ValueError('how = "external" needs "where" (in words) and "taken" (a command that prints the time)')
+        return self
+
+
 class RecoverySettings(Section):
     """``[recovery]``: where backup sets are, and how old they may be."""
 
@@ -154,6 +174,19 @@ class RecoverySettings(Section):
     max_age_hours: PositiveFloat = 30
     storage_options: dict[str, SecretRef | str | int | float | bool | dict[str, Any]] = {}
     """For fsspec: plain values, or references where they are secret."""
+    recipients: list[str] = []
+    """age public keys (``age1…``, or an SSH public key) that new sets are encrypted for."""
+    allow_plaintext: bool = False
+    """Sets hold passwords: without recipients none is taken unless this says so."""
+    identity: SecretRef | None = None
+    """The private key of one of the recipients. A rehearsal needs it; nothing else does."""
+    keep_sets: PositiveInt = 14
+    """How many whole sets are kept."""
+    keep_days: PositiveFloat = 90
+    """For how many days a set is kept. The newest good set stays whatever its age."""
+    rehearsal_max_age_days: PositiveFloat | None = None
+    """How long ago a set must have been restored in rehearsal for the gate to pass; None: not asked for."""
+    metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("store")
     @classmethod

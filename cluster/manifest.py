@@ -1,10 +1,13 @@
-"""What a backup set says about itself: the models of ``manifest.json``, schema 1, and its parser.
+"""What a backup set says about itself: the models of ``manifest.json``, schemas 1 and 2, and its parser.
 
 A set is a folder ``STORE/SETID/`` with the part files and, written last, ``manifest.json``; so a folder without one was
 not finished. The manifest is read from a store that others can write to: it is validated wholly before anything in it
 is believed, and a path in it can never lead out of the set's folder.
 
-Compatibility: a key that this version does not know is ignored (a later writer may add some within schema 1); a schema
+Schema 2 is what ``downtime backup`` writes: files may be encrypted (``bytes`` and ``sha256`` are those of the file as
+it lies in the store), and a part tells what its taker saw in it before it was. Schema 1 has neither, and is still read.
+
+Compatibility: a key that this version does not know is ignored (a later writer may add some within a schema); a schema
 that it does not know is refused, since its meaning may have changed.
 """
 
@@ -20,7 +23,7 @@ from pydantic_core import from_json
 
 from cluster.errors import Blocked
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 
 # One folder name: nothing hidden, nothing that a path or a URL gives a meaning to.
@@ -59,16 +62,41 @@ class External(_Said):
     taken: AwareDatetime
 
 
+class Contents(_Said):
+    """What the taker of a part saw in it, in the clear: all that can be known of an encrypted file without the key.
+
+    Attributes:
+        bytes: size in the clear.
+        sha256: of what is in the clear, 64 hex digits.
+        objects: how many whole Kubernetes objects a document holds.
+        entries: entries in a dump's table of contents, as pg_restore lists it; None: it was not read.
+        tables: rows of each table (``schema.table``), counted in the snapshot that the dump was made in.
+        server_version: of the PostgreSQL server (``15.14``).
+        tool_version: of the pg_dump that made it.
+    """
+
+    bytes: int = Field(ge=0)
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    objects: int | None = Field(default=None, ge=0)
+    entries: int | None = Field(default=None, ge=0)
+    tables: dict[str, int] | None = None
+    server_version: str | None = Field(default=None, max_length=100)
+    tool_version: str | None = Field(default=None, max_length=100)
+
+
 class Part(_Said):
     """One part: a file of the set (``path``, ``bytes``, ``sha256``), or a declared ``external`` backup.
 
     Attributes:
-        kind: ``runaiconfig``, ``database``, ``helm-values``, ``metrics``; others are kept and checked, not required.
-        name: which one of its kind: a database, a Helm release.
+        kind: ``runaiconfig``, ``database``, ``database-globals``, ``helm-values``, ``metrics``, ``nodes``, ``resources``
+            (projects, queues, node pools, access rules); others are kept and checked, not required.
+        name: which one of its kind: a database, a Helm release, a plural of custom resources.
         path: relative to the set's folder.
         bytes: the file's size.
         sha256: 64 hex digits.
         began: when its dump began; absent: when the set began.
+        encrypted: the file is an age file.
+        contents: what was seen in it when it was taken; absent in schema 1.
     """
 
     kind: str = Field(pattern=_WORD)
@@ -78,6 +106,8 @@ class Part(_Said):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)] | None = None
     began: AwareDatetime | None = None
     external: External | None = None
+    encrypted: bool = False
+    contents: Contents | None = None
 
     @property
     def title(self) -> str:
@@ -103,14 +133,18 @@ class Manifest(_Said):
         began: when the taking of the set began.
         finished: when it ended; the age of a set is never counted from here.
         by: who or what took it.
+        versions: of what was saved and of what saved it: ``kubernetes``, ``downtime``, a chart by its release's name.
+        recipients: the age public keys that it is encrypted for; empty: it is in the clear.
     """
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[1, 2] = Field(alias="schema")
     id: str = Field(pattern=f"^{_SET_ID.pattern}$")
     cluster_uid: str = Field(min_length=1, max_length=253)
     began: AwareDatetime
     finished: AwareDatetime
     by: str = Field(default="", max_length=500)
+    versions: dict[str, str] = {}
+    recipients: tuple[str, ...] = ()
     parts: tuple[Part, ...]
 
     @property

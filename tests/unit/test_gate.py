@@ -230,7 +230,7 @@ def test_files_that_were_not_read_back_are_no_pass() -> None:
     [
         (json.dumps(document(BEGAN))[:-40], "is damaged: it is not JSON"),
         ("[]", "holds a list, not an object"),
-        (json.dumps({**document(BEGAN), "schema": 7}), "has schema 7, newer than 1"),
+        (json.dumps({**document(BEGAN), "schema": 7}), "has schema 7, newer than 2"),
         (json.dumps({**document(BEGAN), "id": "other"}), "describes the set other"),
         ("", "is damaged"),
     ],
