@@ -88,8 +88,8 @@ class Part(_Said):
     """One part: a file of the set (``path``, ``bytes``, ``sha256``), or a declared ``external`` backup.
 
     Attributes:
-        kind: ``runaiconfig``, ``database``, ``database-globals``, ``helm-values``, ``metrics``, ``nodes``, ``resources``
-            (projects, queues, node pools, access rules); others are kept and checked, not required.
+        kind: ``runaiconfig``, ``database``, ``database-globals``, ``helm-values``, ``metrics``, ``nodes``,
+            ``resources`` (projects, queues, node pools, access rules); others are kept and checked, not required.
         name: which one of its kind: a database, a Helm release, a plural of custom resources.
         path: relative to the set's folder.
         bytes: the file's size.
