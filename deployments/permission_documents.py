@@ -23,8 +23,10 @@ What `downtime` does with the Kubernetes API, and the permission that each needs
 
 It reads Secrets for backup sets alone (Helm's releases, and the password of the control plane's database), unless the
 configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on that one Secret by its name. On a
-cluster whose control plane is the vendor's service, leave out what is granted in the namespace `runai-backend`. A drain is an update of the Node, with the taint; only system pods are evicted one by one,
-where the node that they moved to is to be no system node any more.
+cluster whose control plane is the vendor's service, leave out what is granted in the namespace `runai-backend`.
+
+A drain is an update of the Node, with the taint; only system pods are evicted one by one, where the node that they
+moved to is to be no system node any more.
 """
 _ON_HOSTS = """
 ## On the hosts
