@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.spec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 
 class FailingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore]
@@ -59,6 +59,45 @@ class DrippingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore
         return self.file
 
 
+class FullFile(AbstractBufferedFile):  # type: ignore[misc,unused-ignore]
+    """A file of an object store that takes two blocks, and then is full, or hangs until it is ``released``."""
+
+    def __init__(self, *, hang: bool = False) -> None:
+        self.blocks = 0
+        self.hang = hang
+        self.released = threading.Event()
+        self.discarded = self.committed = False
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self.blocks += 1
+        if self.hang:
+            self.released.wait(30)
+        if self.blocks > 2:
+            raise OSError(28, "No space left on device")
+        return len(data)
+
+    def close(self) -> None:
+        self.committed = not self.closed
+        self.closed = True
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+class WritingFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore]
+    """Whatever is written goes into the same file. Protocol ``writing://``."""
+
+    protocol = "writing"
+    file: ClassVar[FullFile]
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Folders are no matter here."""
+
+    def open(self, path: str, mode: str = "rb", **_: Any) -> FullFile:
+        return self.file
+
+
 class RememberingFileSystem(MemoryFileSystem):  # type: ignore[misc,unused-ignore]
     """Lists a folder once, and then from memory, as object stores' do. Protocol ``remembering://``."""
 
@@ -81,3 +120,4 @@ class RememberingFileSystem(MemoryFileSystem):  # type: ignore[misc,unused-ignor
 fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
 fsspec.register_implementation("failing", FailingFileSystem, clobber=True)
 fsspec.register_implementation("dripping", DrippingFileSystem, clobber=True)
+fsspec.register_implementation("writing", WritingFileSystem, clobber=True)
