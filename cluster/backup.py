@@ -22,7 +22,7 @@ from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
 from cluster.judging import GateSettings
 from cluster.lock import Lock, Purpose
-from cluster.manifest import SCHEMA, Manifest, Part
+from cluster.manifest import Manifest, Part
 from cluster.part_source import Gathered
 from cluster.reach import MASKER
 from cluster.recovery import BACKEND, storage_options
@@ -150,9 +150,9 @@ def _written(
     set_id = new_set(store, draft.began)
     try:
         say("set", f"{set_id} in {store.name}")
-        parts = _parts(SetWriter(store, set_id, recipients), draft.gathered, say)
+        parts = _parts(SetWriter(store, set_id, recipients), draft.gathered, say, lock)
         manifest = Manifest(
-            schema_version=SCHEMA,
+            schema_version=2,
             id=set_id,
             cluster_uid=draft.cluster_uid,
             began=draft.began,
@@ -176,9 +176,11 @@ def _written(
     return manifest
 
 
-def _parts(writer: SetWriter, gathered: Gathered, say: Say) -> tuple[Part, ...]:
+def _parts(writer: SetWriter, gathered: Gathered, say: Say, lock: Lock) -> tuple[Part, ...]:
     parts = []
     for at, source in enumerate(gathered.sources, start=1):
+        if lock.taken:
+            lock.check()
         title = f"{source.kind}/{source.name}"
         say("part", f"{at} of {len(gathered.sources)}: {title}")
         started = told = time.monotonic()

@@ -117,6 +117,64 @@ class RememberingFileSystem(MemoryFileSystem):  # type: ignore[misc,unused-ignor
         self.remembered.clear()
 
 
+class FaultyFileSystem(MemoryFileSystem):  # type: ignore[misc,unused-ignore]
+    """Keeps what is written until it is cut off, and may damage it. Protocol ``faulty://``."""
+
+    protocol = "faulty"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    cut_off_at: ClassVar[str] = ""
+    flipped: ClassVar[str] = ""
+    cut_off: ClassVar[bool] = False
+
+    @classmethod
+    def reset(cls, *, cut_off_at: str = "", flipped: str = "") -> None:
+        """All is well from now on, until the file of this ending is written; one of the other ending is damaged."""
+        cls.cut_off_at, cls.flipped, cls.cut_off = cut_off_at, flipped, False
+
+    @classmethod
+    def empty(cls) -> None:
+        """Forget everything."""
+        cls.reset()
+        cls.store.clear()
+        cls.pseudo_dirs[:] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> Any:
+        return super()._strip_protocol(path.removeprefix("faulty://"))
+
+    def open(self, path: str, mode: str = "rb", **more: Any) -> Any:
+        if "w" in mode and self.cut_off_at and path.endswith(self.cut_off_at):
+            type(self).cut_off = True
+        self._see()
+        file = super().open(path, mode, **more)
+        if "w" in mode and self.flipped and path.endswith(self.flipped):
+            true_write = file.write
+            file.write = lambda data: true_write(data[:-1] + bytes([data[-1] ^ 1]))
+        return file
+
+    def ls(self, path: str, detail: bool = True, **more: Any) -> Any:
+        self._see()
+        return super().ls(path, detail, **more)
+
+    def info(self, path: str, **more: Any) -> Any:
+        self._see()
+        return super().info(path, **more)
+
+    def rm_file(self, path: str) -> None:
+        self._see()
+        super().rm_file(path)
+
+    def rm(self, path: str, recursive: bool = False, maxdepth: int | None = None) -> None:
+        self._see()
+        super().rm(path, recursive, maxdepth)
+
+    def _see(self) -> None:
+        if self.cut_off:
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+
+fsspec.register_implementation("faulty", FaultyFileSystem, clobber=True)
 fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
 fsspec.register_implementation("failing", FailingFileSystem, clobber=True)
 fsspec.register_implementation("dripping", DrippingFileSystem, clobber=True)

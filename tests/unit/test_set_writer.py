@@ -182,19 +182,21 @@ def test_full_store_is_said_so_and_nothing_is_left(
 
 @pytest.mark.usefixtures("small_files")
 def test_source_that_hides_that_the_store_is_full_does_not_get_through(tmp_path: Path) -> None:
-    """An adapter may take the sink's error for one of its own; and one that swallows it has still written too little."""
+    """An adapter may take the sink's error for one of its own, or swallow it, and has written too little all the same."""
+
+    def fill(sink: Sink) -> None:
+        for _ in range(100):
+            sink.write(CONTENT)
 
     def wrapped(sink: Sink) -> None:
         try:
-            for _ in range(100):
-                sink.write(CONTENT)
-        except Exception:
+            fill(sink)
+        except StoreError:
             raise Failed("exec", "the stream broke", "") from None
 
     def swallowed(sink: Sink) -> None:
         with pytest.raises(StoreError):
-            for _ in range(100):
-                sink.write(CONTENT)
+            fill(sink)
 
     store = WritableStore(str(tmp_path))
     for work in (wrapped, swallowed):
