@@ -73,9 +73,11 @@ def test_a_value_of_two_lines_cannot_become_two_variables() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("status", [500, 503, 404])
-def test_a_refusal_right_after_a_restart_is_waited_out(status: int) -> None:
-    with exec_server(answering(b"here"), [(status, GONE), (status, GONE)]) as server:
+@pytest.mark.parametrize(
+    ("status", "said"), [(500, GONE), (503, GONE), (404, GONE), (400, "pod db-0 does not have a host assigned")]
+)
+def test_a_refusal_right_after_a_restart_is_waited_out(status: int, said: str) -> None:
+    with exec_server(answering(b"here"), [(status, said), (status, said)]) as server:
         assert run(server)[0] == b"here"
     assert len(server.asked) == 3
 
@@ -186,6 +188,27 @@ def test_an_idle_connection_is_kept_alive_by_pings(monkeypatch: pytest.MonkeyPat
 
     with exec_server(handler) as server:
         assert run(server, Deadlines(silence=20))[0] == b"late"
+
+
+def test_a_program_that_has_ended_before_it_was_given_anything_is_heard() -> None:
+    """A psql that was refused ends at once: its words must not be lost for a connection that seems broken."""
+    over = threading.Event()
+
+    def handler(connection: Connection) -> None:
+        connection.out(b"+\n")
+        connection.line()
+        connection.err(b"password authentication failed")
+        connection.end(failure("command terminated", code=2))
+        over.set()
+
+    with (
+        exec_server(handler) as server,
+        pod_exec.started(server.api(), POD, ("psql",), None, QUICK) as program,
+    ):
+        assert over.wait(10)
+        for _ in range(50):
+            program.write(b"SELECT 1;\n" * 1000)
+        assert program.ended() == Ended(2, "password authentication failed")
 
 
 def test_leaving_early_cuts_the_connection() -> None:
