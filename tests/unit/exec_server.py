@@ -41,9 +41,13 @@ class Connection:
         """Standard error."""
         self.socket.send(b"\x02" + data)
 
-    def end(self, status: dict[str, Any]) -> None:
-        """The status, and the end of the connection."""
+    def status(self, status: dict[str, Any]) -> None:
+        """How the program ended."""
         self.socket.send(b"\x03" + json.dumps(status).encode())
+
+    def end(self, status: dict[str, Any]) -> None:
+        """The same, and the end of the connection."""
+        self.status(status)
         self.socket.close()
 
     def line(self) -> bytes:

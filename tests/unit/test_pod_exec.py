@@ -198,8 +198,9 @@ def test_a_program_that_has_ended_before_it_was_given_anything_is_heard() -> Non
         connection.out(b"+\n")
         connection.line()
         connection.err(b"password authentication failed")
-        connection.end(failure("command terminated", code=2))
+        connection.status(failure("command terminated", code=2))
         over.set()
+        connection.socket.close()
 
     with (
         exec_server(handler) as server,
