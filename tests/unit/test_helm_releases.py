@@ -72,6 +72,20 @@ def test_a_release_shows_no_value_when_it_is_printed() -> None:
     assert "hush" not in repr(release({"password": "hush"}))
 
 
+def test_secrets_among_the_values_are_known_and_names_of_secrets_are_none() -> None:
+    """A name that was masked could not be told to the person who must correct it."""
+    values = {
+        "global": {"postgresql": {"auth": {"postgresPassword": "hush-1", "existingSecret": "its-secret"}}},
+        "tls": {"secretName": "the-certificate", "tlsSecret": "another"},
+        "oidc": {"clientSecret": "hush-2", "tokenUrl": "https://idp.internal/token"},
+        "s3": [{"accessKey": "hush-3", "secretKey": "hush-4"}],
+        "auth": {"secretKeys": {"adminPasswordKey": "postgres-password"}},
+        "imagePullSecrets": ["registry-credentials"],
+        "domain": "runai.internal",
+    }
+    assert sorted(helm_releases.secrets(values)) == ["hush-1", "hush-2", "hush-3", "hush-4"]
+
+
 def test_an_external_server_without_a_host_is_refused() -> None:
     with pytest.raises(Blocked) as raised:
         database_server.find(NoSecrets(), release({"postgresql": {"enabled": False}}))  # type: ignore[arg-type]
