@@ -89,7 +89,11 @@ def test_a_cluster_without_runaiconfigs_is_refused() -> None:
 
 
 def test_an_object_is_whole_but_for_what_nothing_accepts_back() -> None:
-    body = {"metadata": {"name": "a", "uid": "u", "managedFields": [{}]}, "spec": {"x": 1}, "status": {"y": 2}}
+    body: dict[str, Any] = {
+        "metadata": {"name": "a", "uid": "u", "managedFields": [{}]},
+        "spec": {"x": 1},
+        "status": {"y": 2},
+    }
     assert saved_objects.whole(body) == {"metadata": {"name": "a", "uid": "u"}, "spec": {"x": 1}, "status": {"y": 2}}
     assert "managedFields" in body["metadata"]
 
