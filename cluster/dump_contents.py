@@ -7,6 +7,7 @@ ended with the ``with``, and should this process be killed, its input ends, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -158,10 +159,8 @@ class Listing:
         return parse(self._out.read().decode(errors="replace"))
 
     def _end_input(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._input.close()
-        except OSError:
-            pass
 
     def _hangs(self) -> DumpError:
         return DumpError(
@@ -191,7 +190,7 @@ def parse(listed: str) -> DumpContents:
     Raises:
         DumpError: it is not that.
     """
-    header = dict(found.groups() for line in listed.splitlines() if (found := _HEADER.fullmatch(line)))
+    header = {found[1]: found[2] for line in listed.splitlines() if (found := _HEADER.fullmatch(line))}
     if "Format" not in header:
         raise _unreadable(f"what {_PROGRAM} lists is not known")
     entries = [line for line in listed.splitlines() if line and not line.startswith(";")]

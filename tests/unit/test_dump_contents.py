@@ -46,7 +46,8 @@ def test_tables_and_versions_of_a_dump_that_comes_in_pieces(size: int) -> None:
 
 def test_names_with_blanks_and_a_partitioned_table() -> None:
     found = dump_contents.parse(LISTED)
-    assert (found.entries, found.tables) == (6, {"other.my table", "public.projects"})
+    assert found.entries == 6
+    assert found.tables == {"other.my table", "public.projects"}
     assert (dump_contents.major(found.server_version), dump_contents.major(found.tool_version)) == (15, 16)
 
 
