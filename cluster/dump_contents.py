@@ -30,7 +30,7 @@ _PROGRAM = "pg_restore"
 _ENDING_SECONDS = 5.0
 # "3368; 0 16387 TABLE DATA public projects postgres": ids, what it is, schema, name, owner.
 _TABLE_DATA = re.compile(r"\d+; \d+ \d+ TABLE DATA (\S+) (.+) \S+")
-_HEADER = re.compile(r";\s+(Dumped from database version|Dumped by pg_dump version|Format): (.+)")
+_HEADER = re.compile(r";\s+(Dumped from database version|Dumped by pg_dump version|Format|TOC Entries): (.+)")
 
 
 class DumpError(Blocked):
@@ -42,7 +42,7 @@ class DumpContents:
     """What the table of contents tells.
 
     Attributes:
-        entries: how many there are; 0: the database was empty.
+        entries: how many there are, as its header counts them. Four are there even of an empty database.
         tables: ``schema.table`` of each table whose rows are in it, though there may be none. A partitioned table has
             no rows of its own: its partitions are there.
         server_version: of the server that it was dumped from, ``15.14 (Debian …)``; None: it is not told.
@@ -191,12 +191,11 @@ def parse(listed: str) -> DumpContents:
         DumpError: it is not that.
     """
     header = {found[1]: found[2] for line in listed.splitlines() if (found := _HEADER.fullmatch(line))}
-    if "Format" not in header:
+    if "Format" not in header or not header.get("TOC Entries", "").isdecimal():
         raise _unreadable(f"what {_PROGRAM} lists is not known")
-    entries = [line for line in listed.splitlines() if line and not line.startswith(";")]
-    tables = [found for line in entries if (found := _TABLE_DATA.fullmatch(line))]
+    tables = [found for line in listed.splitlines() if (found := _TABLE_DATA.fullmatch(line))]
     return DumpContents(
-        entries=len(entries),
+        entries=int(header["TOC Entries"]),
         tables=frozenset(f"{found[1]}.{found[2]}" for found in tables),
         server_version=header.get("Dumped from database version"),
         tool_version=header.get("Dumped by pg_dump version"),

@@ -46,12 +46,12 @@ def test_tables_and_versions_of_a_dump_that_comes_in_pieces(size: int) -> None:
 
 def test_names_with_blanks_and_a_partitioned_table() -> None:
     found = dump_contents.parse(LISTED)
-    assert found.entries == 6
+    assert found.entries == 22
     assert found.tables == {"other.my table", "public.projects"}
     assert (dump_contents.major(found.server_version), dump_contents.major(found.tool_version)) == (15, 16)
 
 
-def test_an_empty_database_has_no_entries_and_a_schema_alone_no_rows() -> None:
+def test_an_empty_database_and_a_schema_alone_hold_no_rows() -> None:
     assert read([dump([])]).entries == 0
     found = read([dump(["projects"], rows=False)])
     assert (found.entries, found.tables) == (1, frozenset())
