@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cluster.api_errors import Busy, Gone, from_status, from_transport
+from cluster.api_socket import Opening
 from cluster.api_tls import files_of_the_library, read_into_memory
 from cluster.config import ClusterSettings
 from cluster.errors import Misused, Unreachable
@@ -209,6 +210,20 @@ class Api:
         }
         answer = self.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
         return bool(answer["status"].get("allowed"))
+
+    def opening(self, path: str) -> Opening:
+        """What a websocket to ``path`` needs; a token that is about to expire is renewed first."""
+        configuration, headers = self._client.configuration, {"User-Agent": "runai-downtime"}
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        pool = self._client.rest_client.pool_manager
+        return Opening(
+            server=self.server,
+            headers=headers,
+            context=pool.connection_pool_kw["ssl_context"] if self.server.startswith("https:") else None,
+            server_name=configuration.tls_server_name or "",
+            # A proxy may be configured, and this server excepted: what the session's requests use is right.
+            proxy=configuration.proxy if pool.proxy is not None else "",
+        )
 
     def _json(self, method: str, path: str, body: Object | None = None, *, missing_ok: bool = False) -> Object | None:
         raw = self._patiently(method, path, body, missing_ok)

@@ -235,16 +235,19 @@ class Store:
         try:
             return watched(call, min(self._call_seconds, total), total)
         except SilentError as error:
-            raise StoreError(
-                "store-hangs",
-                f"the backup store {self.name} did not answer in time ({error}{', ' + file if file else ''})",
-                "See that the store (its server, its mount) works, then run again.",
-            ) from None
+            raise self._hangs(error, file) from None
         except (StoreError, Misused):
             raise
         except Exception as error:  # noqa: BLE001 - each protocol has exceptions of its own
             # Without its cause: what a library puts into an exception may be a secret.
             raise self._said(error, file) from None
+
+    def _hangs(self, error: SilentError, file: str) -> StoreError:
+        return StoreError(
+            "store-hangs",
+            f"the backup store {self.name} did not answer in time ({error}{', ' + file if file else ''})",
+            "See that the store (its server, its mount) works, then run again.",
+        )
 
     def _said(self, error: Exception, file: str) -> StoreError:
         kind = FileRefused if file else StoreError

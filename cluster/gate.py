@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cluster.backups import DOCUMENT_BYTES, FileRefused, SetEntry, Store, StoreError
+from cluster.backups import DOCUMENT_BYTES, FileRefused, SetEntry, Store, StoreError, time_of
 from cluster.errors import DowntimeError
 from cluster.judging import NEW_SET, REQUIRED, Depth, GateSettings, Requirement, Seen, SetEvidence, judge_set
 from cluster.manifest import ManifestError, Part
@@ -33,7 +33,9 @@ __all__ = [
     "SetEvidence",
     "Verdict",
     "check",
+    "check_set",
     "judge",
+    "look",
     "overridden",
 ]
 
@@ -116,6 +118,28 @@ def check(
     return verdict.model_copy(update={"lines": (answers, *verdict.lines)})
 
 
+def check_set(
+    store: Store,
+    set_id: str,
+    *,
+    settings: GateSettings,
+    depth: Depth = "checksums",
+    required: Sequence[Requirement] = REQUIRED,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Verdict:
+    """The same of one set alone, as whoever has just taken it wants to know. Never raises for what a store does."""
+    end = time.monotonic() + DEADLINE_SECONDS[depth]
+    try:
+        evidence = look(store, SetEntry(set_id, time_of(set_id)), end)
+        lines = judge_set(evidence, clock(), settings, required, "sizes")
+        if depth == "checksums" and not _bad(lines):
+            evidence = _read_back(store, evidence, end)
+            lines = judge_set(evidence, clock(), settings, required, depth)
+    except DowntimeError as error:
+        return conclude([_failed("store", error.message, error.remedy)], clock(), set_id)
+    return conclude(lines, clock(), set_id)
+
+
 def _gather(
     store: Store,
     settings: GateSettings,
@@ -141,7 +165,7 @@ def _gather(
             if not store.has_manifest(entry.id):
                 found.append(SetEvidence(entry.id, entry.taken, half_taken=True))
             continue
-        evidence = _look(store, entry, end)
+        evidence = look(store, entry, end)
         lines = judge_set(evidence, now, settings, required, "sizes")
         if depth == "checksums" and not _bad(lines):
             evidence = _read_back(store, evidence, end)
@@ -152,7 +176,15 @@ def _gather(
     return found
 
 
-def _look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
+def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
+    """What a folder of the store shows without reading its files back.
+
+    Args:
+        end: when it must be done, as ``time.monotonic()`` counts.
+
+    Raises:
+        StoreError: the store failed, or the time is over.
+    """
     try:
         manifest = store.read_manifest(entry.id)
     except (ManifestError, FileRefused) as error:

@@ -35,12 +35,20 @@ def judge(api: Api, settings: Settings, depth: Depth) -> Verdict:
 def _store(api: Api, settings: Settings) -> Store | None:
     if not settings.recovery.store:
         return None
+    return Store(settings.recovery.store, storage_options(api, settings))
+
+
+def storage_options(api: Api, settings: Settings) -> dict[str, Any]:
+    """fsspec's options of the configured store, with the secrets that they refer to.
+
+    Raises:
+        Misused: one cannot be read.
+    """
     read = secret_reader(api)
-    options: dict[str, Any] = {
+    return {
         name: resolve(value, MASKER, read) if isinstance(value, SecretRef) else value
         for name, value in settings.recovery.storage_options.items()
     }
-    return Store(settings.recovery.store, options)
 
 
 def summary(verdict: Verdict) -> str:

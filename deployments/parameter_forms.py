@@ -49,4 +49,5 @@ def complete(fields: dict[str, Any], options: type[BaseModel] | None) -> None:
     for name, field in fields.items():
         field["title"] = _TITLES.get(name, name.replace("_", " ").capitalize())
         field.update({key: value for key, value in known.get(name, {}).items() if key in _BOUNDS})
-    fields["node"].update(_NODE)
+    if "node" in fields:
+        fields["node"].update(_NODE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -64,11 +65,19 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
     with progress.step("making the cluster with kubeadm"):
         api = _make_cluster(lab, made)
     with progress.step("installing what looks like Run:ai"):
-        runai.install(lab, spec)
+        runai.install(lab, spec, _control_plane_data())
     with progress.step("waiting for its pods"):
         runai.await_ready(lab, spec)
     _describe(lab, api, made)
     state.update(lab, phase="up")
+
+
+def _control_plane_data() -> runai.Kept:
+    return runai.Kept(
+        password=secrets.token_urlsafe(18),
+        postgresql=runai.Volume("/bitnami/postgresql", "/var/lib/lab/postgresql"),
+        thanos=runai.Volume("/var/thanos/receive", "/var/lib/lab/thanos"),
+    )
 
 
 def _make_cluster(lab: Lab, made: list[Machine]) -> Api:

@@ -5,7 +5,8 @@ import re
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from cluster import showing_reports
+from cluster import showing_backups, showing_reports
+from cluster.backup_report import BackupReport
 from cluster.plan import Plan
 from cluster.report import Report
 
@@ -25,6 +26,12 @@ def final(report: Report) -> None:
     if _in_a_run():
         text = showing_reports.report_markdown(report)
         create_markdown_artifact(text, key=_key("report", report.node), description="The report")
+
+
+def backup(report: BackupReport) -> None:
+    """A backup set that was taken."""
+    if _in_a_run():
+        create_markdown_artifact(showing_backups.markdown(report), key="backup", description="The backup set")
 
 
 def _in_a_run() -> bool:
