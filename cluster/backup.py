@@ -20,7 +20,7 @@ from cluster.config import Settings
 from cluster.downtime import Say, require_cluster, silent
 from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
-from cluster.judging import GateSettings
+from cluster.evidence import GateSettings
 from cluster.lock import Lock, Purpose
 from cluster.manifest import Manifest, Part
 from cluster.part_source import Gathered
@@ -45,7 +45,7 @@ PURPOSE = Purpose(
 RENEWAL_SECONDS = 120.0
 _TELL_SECONDS = 10.0
 # What these checks refuse is damaged: it must not be taken for a set. Others say what the set lacks.
-_DAMAGE = ("manifest", "size", "checksum", "cluster")
+_DAMAGE = ("manifest", "size", "checksum", "contents", "cluster")
 
 
 def take(
@@ -220,7 +220,11 @@ def _judged(
         Failed: it is not good. What is damaged is removed; what only lacks something stays, and the gate refuses it.
     """
     # How old a rehearsal is, is a matter of the gate alone: no new set has one.
-    limits = GateSettings(cluster_uid=uid, max_age=timedelta(hours=settings.recovery.max_age_hours))
+    limits = GateSettings(
+        cluster_uid=uid,
+        max_age=timedelta(hours=settings.recovery.max_age_hours),
+        allow_plaintext=settings.recovery.allow_plaintext,
+    )
     verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock)
     if not verdict.blocks:
         return verdict
