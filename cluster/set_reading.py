@@ -55,7 +55,7 @@ def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
 def compared(
     store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, end: float
 ) -> SetEvidence:
-    """The same, with what earlier sets of its cluster tell: the manifest before it, and rehearsals if they are asked for.
+    """The same, with what earlier sets of its cluster tell: the manifest before it, and rehearsals if one is asked for.
 
     Args:
         older: the folders that are listed after this one.
