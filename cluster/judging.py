@@ -79,7 +79,7 @@ def judge_set(
         *judging_files.against_previous(manifest, evidence.previous),
         *judging_rehearsals.rehearsals(evidence, now, settings),
     ]
-    if depth == "checksums" and good(lines):
+    if depth == "checksums" and good(lines) and good(judging_dumps.contents(evidence, manifest, "sizes")):
         lines += judging_files.checksums(evidence, manifest)
     # What a dump holds is said of one that is undamaged alone.
     return [*lines, *(judging_dumps.contents(evidence, manifest, depth) if good(lines) else ())]
