@@ -130,6 +130,19 @@ class Api:
         """
         return self._json("PUT", path, body) or {}
 
+    def dry_apply(self, path: str, body: Object, manager: str) -> Object:
+        """What a server-side apply of the object would make of it, were it done; nothing is changed.
+
+        Args:
+            manager: who asks, as the server would note it.
+
+        Raises:
+            NotFound: the server knows no such kind, or no such namespace.
+            Blocked: it would refuse the object, in its words.
+        """
+        query = {"dryRun": "All", "force": "true", "fieldManager": manager}
+        return self._json("PATCH", _with(path, query), body) or {}
+
     def delete(self, path: str, *, uid: str = "", version: str = "") -> bool:
         """Delete an object, if its uid and its resource version are the ones given; False when there is none.
 
@@ -245,10 +258,14 @@ class Api:
     def _open(
         self, method: str, path: str, body: Object | None, timeout: tuple[float, float], missing_ok: bool = False
     ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "runai-downtime"}
+        # The only patch there is here is an apply. JSON is YAML, and the library sends only text as another type.
+        patch = method == "PATCH"
+        content = "application/apply-patch+yaml" if patch else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": "runai-downtime"}
+        sent = json.dumps(body) if patch else body
         try:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            response = self._client.call_api(method, self.server + path, headers, body, None, timeout)
+            response = self._client.call_api(method, self.server + path, headers, sent, None, timeout)
         except Exception as error:
             raise from_transport(error, self.server) from error
         if 200 <= response.status < 300:

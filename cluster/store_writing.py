@@ -58,22 +58,6 @@ class WritableStore(Store):
                 raise
             return []
 
-    def names(self, set_id: str, folder: str) -> list[str]:
-        """The names of what lies in a folder of a set; none, if there is no such folder.
-
-        Raises:
-            StoreError: the store failed.
-        """
-
-        def listing(_: Beat) -> list[str]:
-            try:
-                found = self._open()[0].ls(self._path(set_id, folder), detail=False)
-            except FileNotFoundError:
-                return []
-            return [str(name).rstrip("/").rpartition("/")[2] for name in found]
-
-        return self._call(f"{set_id}/{folder}", listing)
-
     def make_folder(self, set_id: str) -> bool:
         """Make the folder of a new set; False: there is one of that name.
 

@@ -19,6 +19,7 @@ class SchemaName(StrEnum):
     config = "config"
     manifest = "manifest"
     backup = "backup"
+    check_recovery = "check-recovery"
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
@@ -60,6 +61,10 @@ def document(name: SchemaName) -> dict[str, Any]:
             from cluster.backup_report import BackupReport
 
             adapter = TypeAdapter(BackupReport)
+        case SchemaName.check_recovery:
+            from cluster.verdict import Verdict
+
+            adapter = TypeAdapter(Verdict)
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -40,7 +40,14 @@ def query(lab: Lab, sql: str, *, database: str = DATABASE, seconds: float = SECO
     """Run SQL in the pod as the role postgres, and return what it answers: a line for each row. Raises LabError."""
     # The password and the SQL through standard input: command lines are read by everybody, and logged.
     script = 'read -r PGPASSWORD; export PGPASSWORD; exec psql -XqAt -v ON_ERROR_STOP=1 -U postgres -d "$0"'
-    kubectl = [lab.bin / "kubectl", f"--kubeconfig={lab.kubeconfig}", "exec", "-i", f"--namespace={NAMESPACE}", POD]
+    kubectl = [
+        str(lab.bin / "kubectl"),
+        f"--kubeconfig={lab.kubeconfig}",
+        "exec",
+        "-i",
+        f"--namespace={NAMESPACE}",
+        POD,
+    ]
     words = [*kubectl, "--", "sh", "-c", script, database]
     text = f"{password(lab)}\n{sql}\n"
     return run(words, log=lab.logs / "psql.log", timeout=seconds, stdin=text, what="psql").strip()

@@ -28,7 +28,8 @@ def backup(lab: Lab, folder: Path, *words: str, **variables: str) -> Ended:
     """Run the command, with a store in ``folder``."""
     store = folder / "store"
     store.mkdir(exist_ok=True)
-    return command(lab, folder, "backup", *words, **{"DOWNTIME_RECOVERY__STORE": str(store), **CLEAR, **variables})
+    chosen = {"DOWNTIME_RECOVERY__STORE": str(store), **CLEAR, **variables}
+    return command(lab, folder, "backup", *words, timeout=120, **chosen)
 
 
 def spellings(password: str) -> list[bytes]:
