@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cluster.api_errors import Busy, Gone, from_status, from_transport
+from cluster.api_socket import Opening
 from cluster.api_tls import files_of_the_library, read_into_memory
 from cluster.config import ClusterSettings
 from cluster.errors import Misused, Unreachable
@@ -129,6 +130,19 @@ class Api:
         """
         return self._json("PUT", path, body) or {}
 
+    def dry_apply(self, path: str, body: Object, manager: str) -> Object:
+        """What a server-side apply of the object would make of it, were it done; nothing is changed.
+
+        Args:
+            manager: who asks, as the server would note it.
+
+        Raises:
+            NotFound: the server knows no such kind, or no such namespace.
+            Blocked: it would refuse the object, in its words.
+        """
+        query = {"dryRun": "All", "force": "true", "fieldManager": manager}
+        return self._json("PATCH", _with(path, query), body) or {}
+
     def delete(self, path: str, *, uid: str = "", version: str = "") -> bool:
         """Delete an object, if its uid and its resource version are the ones given; False when there is none.
 
@@ -197,6 +211,20 @@ class Api:
         answer = self.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
         return bool(answer["status"].get("allowed"))
 
+    def opening(self, path: str) -> Opening:
+        """What a websocket to ``path`` needs; a token that is about to expire is renewed first."""
+        configuration, headers = self._client.configuration, {"User-Agent": "runai-downtime"}
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        pool = self._client.rest_client.pool_manager
+        return Opening(
+            server=self.server,
+            headers=headers,
+            context=pool.connection_pool_kw["ssl_context"] if self.server.startswith("https:") else None,
+            server_name=configuration.tls_server_name or "",
+            # A proxy may be configured, and this server excepted: what the session's requests use is right.
+            proxy=configuration.proxy if pool.proxy is not None else "",
+        )
+
     def _json(self, method: str, path: str, body: Object | None = None, *, missing_ok: bool = False) -> Object | None:
         raw = self._patiently(method, path, body, missing_ok)
         return None if raw is None else json.loads(raw)
@@ -230,10 +258,14 @@ class Api:
     def _open(
         self, method: str, path: str, body: Object | None, timeout: tuple[float, float], missing_ok: bool = False
     ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "runai-downtime"}
+        # The only patch there is here is an apply. JSON is YAML, and the library sends only text as another type.
+        patch = method == "PATCH"
+        content = "application/apply-patch+yaml" if patch else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": "runai-downtime"}
+        sent = json.dumps(body) if patch else body
         try:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            response = self._client.call_api(method, self.server + path, headers, body, None, timeout)
+            response = self._client.call_api(method, self.server + path, headers, sent, None, timeout)
         except Exception as error:
             raise from_transport(error, self.server) from error
         if 200 <= response.status < 300:

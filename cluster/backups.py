@@ -12,6 +12,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -50,6 +51,13 @@ class SetEntry:
 
     id: str
     taken: datetime | None
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """A file that is being read: ``read(size)`` gives at most so many bytes, and none at its end."""
+
+    read: Callable[[int], bytes]
 
 
 class Store:
@@ -173,6 +181,38 @@ class Store:
             raise FileRefused("store-file", f"{set_id}/{path} is longer than {limit} bytes", "Take a new backup set.")
         return content
 
+    def names(self, set_id: str, folder: str) -> list[str]:
+        """The names of what lies in a folder of a set; none, if there is no such folder.
+
+        Raises:
+            StoreError: the store failed.
+        """
+
+        def listing(_: Beat) -> list[str]:
+            try:
+                found = self._open()[0].ls(self._path(set_id, folder), detail=False)
+            except FileNotFoundError:
+                return []
+            return [str(name).rstrip("/").rpartition("/")[2] for name in found]
+
+        return self._call(f"{set_id}/{folder}", listing)
+
+    @contextmanager
+    def opened(self, set_id: str, path: str) -> Iterator[OpenedFile]:
+        """A file of a set, to be read from its beginning piece by piece; each read has the deadline of a call.
+
+        Raises:
+            FileRefused: missing or forbidden; so do the reads.
+            StoreError: the store failed; so do the reads.
+        """
+        name = f"{set_id}/{path}"
+        file = self._call(name, lambda _: self._open()[0].open(self._path(set_id, path), "rb"))
+        try:
+            yield OpenedFile(lambda size: cast(bytes, self._call(name, lambda _: file.read(size))))
+        finally:
+            with suppress(StoreError):
+                self._call(name, lambda _: file.close())
+
     def checksum(self, set_id: str, part: Part, within_seconds: float = CHECKSUM_SECONDS) -> str:
         """SHA-256 of a part's file in 64 hex digits, read in chunks: a dump may be larger than the memory.
 
@@ -211,16 +251,19 @@ class Store:
         try:
             return watched(call, min(self._call_seconds, total), total)
         except SilentError as error:
-            raise StoreError(
-                "store-hangs",
-                f"the backup store {self.name} did not answer in time ({error}{', ' + file if file else ''})",
-                "See that the store (its server, its mount) works, then run again.",
-            ) from None
+            raise self._hangs(error, file) from None
         except (StoreError, Misused):
             raise
         except Exception as error:  # noqa: BLE001 - each protocol has exceptions of its own
             # Without its cause: what a library puts into an exception may be a secret.
             raise self._said(error, file) from None
+
+    def _hangs(self, error: SilentError, file: str) -> StoreError:
+        return StoreError(
+            "store-hangs",
+            f"the backup store {self.name} did not answer in time ({error}{', ' + file if file else ''})",
+            "See that the store (its server, its mount) works, then run again.",
+        )
 
     def _said(self, error: Exception, file: str) -> StoreError:
         kind = FileRefused if file else StoreError

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cluster import names
@@ -29,20 +30,49 @@ _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{names.NAMESPACE}/leases"
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What a lock is for, if it is not a node's: how its Lease is called, and what messages say.
+
+    Attributes:
+        lease: the name of the Lease.
+        doing: what its holder does (``is taking a backup``).
+        wait: what to do while somebody else holds it.
+        again: what to do after it was lost.
+    """
+
+    lease: str
+    doing: str
+    wait: str
+    again: str
+
+
+def _of_node(node: str) -> Purpose:
+    return Purpose(
+        names.object_name(node),
+        f"is acting on {node}",
+        f"Wait until it is through, or end it there; 'downtime status {node}' shows how far it is.",
+        f"'downtime status {node}' shows how far it got; 'downtime resume {node}' goes on.",
+    )
+
+
 class Lock:
     """The lock of one node. Acquire it, and leave it by :meth:`release`.
 
     Args:
+        node: what is locked.
         seconds: how long the lease lives without renewal; it is renewed three times as often.
         times: so many times as long, renewed as often: where it is known that the API server will be away for a while.
+        purpose: of a lock that is not a node's.
     """
 
-    def __init__(self, api: Api, node: str, seconds: int, times: int = 1) -> None:
+    def __init__(self, api: Api, node: str, seconds: int, times: int = 1, purpose: Purpose | None = None) -> None:
         # Acquiring may wait for a server that restarts; renewing is tried again by the thread.
         self._patient = api
         # A request that hangs must leave time for another one.
         self._api = api.with_patience(0, timeout=seconds / 6)
         self._node = node
+        self._purpose = purpose or _of_node(node)
         self._every = seconds / 3
         self._normal = seconds * times
         self._seconds = self._normal
@@ -83,11 +113,16 @@ class Lock:
         if self._lost or _now() >= self._expires:
             raise self._loss(self._lost or "the lease ran out before it could be renewed")
 
+    @property
+    def taken(self) -> bool:
+        """Whether it is known to be somebody else's: it will not come back."""
+        return bool(self._lost)
+
     def _loss(self, why: str) -> LockLost:
         return LockLost(
             "lock-lost",
             f"The lock of {self._node} was lost ({why}); nothing more is changed",
-            f"'downtime status {self._node}' shows how far it got; 'downtime resume {self._node}' goes on.",
+            self._purpose.again,
         )
 
     @contextmanager
@@ -129,7 +164,7 @@ class Lock:
 
     @property
     def _path(self) -> str:
-        return f"{_LEASES}/{names.object_name(self._node)}"
+        return f"{_LEASES}/{self._purpose.lease}"
 
     def _ours(self, lease: Object) -> bool:
         spec = lease["spec"]
@@ -145,15 +180,15 @@ class Lock:
                 return {"spec": {}}  # deleted: nobody holds it
             return now if now["metadata"]["resourceVersion"] != seen else None
 
-        name = names.object_name(self._node)
-        now = until(self._patient, _LEASES, moved, duration, fields=f"metadata.name={name}", every=duration + 1)
+        name = f"metadata.name={self._purpose.lease}"
+        now = until(self._patient, _LEASES, moved, duration, fields=name, every=duration + 1)
         if now is None or not _holder(now):
             return
         holder = _holder(now)
         raise Blocked(
             "locked",
-            f"{holder} is acting on {self._node} at this moment; nothing was changed",
-            f"Wait until it is through, or end it there; 'downtime status {self._node}' shows how far it is.",
+            f"{holder} {self._purpose.doing} at this moment; nothing was changed",
+            self._purpose.wait,
         )
 
     def _take(self, lease: Object | None, above: int) -> bool:
@@ -177,7 +212,7 @@ class Lock:
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {
-                "name": names.object_name(self._node),
+                "name": self._purpose.lease,
                 "namespace": names.NAMESPACE,
                 "labels": {names.NODE_LABEL: names.node_label(self._node)},
             },

@@ -18,10 +18,12 @@ class SchemaName(StrEnum):
     doctor = "doctor"
     config = "config"
     manifest = "manifest"
+    backup = "backup"
+    check_recovery = "check-recovery"
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
-    """Print a JSON schema: of an output (plan, status, report, doctor), the configuration, or a backup's manifest."""
+    """Print a JSON schema: of an output, of the configuration, or of the manifest of a backup set."""
     typer.echo(json.dumps(document(name), indent=2))
 
 
@@ -55,6 +57,14 @@ def document(name: SchemaName) -> dict[str, Any]:
             from cluster.manifest import Manifest
 
             adapter = TypeAdapter(Manifest)
+        case SchemaName.backup:
+            from cluster.backup_report import BackupReport
+
+            adapter = TypeAdapter(BackupReport)
+        case SchemaName.check_recovery:
+            from cluster.verdict import Verdict
+
+            adapter = TypeAdapter(Verdict)
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

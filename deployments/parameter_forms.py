@@ -34,6 +34,7 @@ _TITLES = {
     "resets": "Power resets",
     "said_down": "It is down, though it is called Ready",
     "shut_down": "Shut the machine down",
+    "sizes_only": "Read no file back",
     "work_done": "The work on the machine is done",
 }
 
@@ -49,4 +50,5 @@ def complete(fields: dict[str, Any], options: type[BaseModel] | None) -> None:
     for name, field in fields.items():
         field["title"] = _TITLES.get(name, name.replace("_", " ").capitalize())
         field.update({key: value for key, value in known.get(name, {}).items() if key in _BOUNDS})
-    fields["node"].update(_NODE)
+    if "node" in fields:
+        fields["node"].update(_NODE)

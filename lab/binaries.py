@@ -22,6 +22,7 @@ from lab.processes import run
 from lab.progress import Progress
 
 SOURCES = PROJECT / "lab" / "kubernetes"
+POD_EXEC = SOURCES / "podexec"
 KUBERNETES_VERSION = "v1.34.4"
 KWOK = "sigs.k8s.io/kwok"
 KWOK_VERSION = "v0.8.0"
@@ -66,13 +67,30 @@ def ensure_kubernetes(progress: Progress) -> Path:
     for source in sorted(
         path for path in SOURCES.rglob("*") if path.suffix == ".go" or path.name in ("go.mod", "go.sum")
     ):
-        parts += [str(source.relative_to(SOURCES)), source.read_text()]
+        if POD_EXEC not in source.parents:
+            parts += [str(source.relative_to(SOURCES)), source.read_text()]
 
     def build(folder: Path, log: Path) -> None:
         _go(["build", "-v", *arguments, "-o", os.fspath(folder / "kube"), "."], log, cwd=SOURCES)
 
     what = f"building Kubernetes {KUBERNETES_VERSION} (once; about 5 minutes)"
     return _ensure("kubernetes", parts, what, build, progress) / "kube"
+
+
+def ensure_pod_exec(progress: Progress) -> Path:
+    """What runs commands in simulated pods, built unless it is cached; it shares the versions of Kubernetes.
+
+    Raises LabError.
+    """
+    arguments = ["-trimpath", "-ldflags", "-s -w"]
+    sources = [SOURCES / "go.mod", SOURCES / "go.sum", *sorted(POD_EXEC.glob("*.go"))]
+    parts = [_go_version(), *arguments, *(source.read_text() for source in sources)]
+
+    def build(folder: Path, log: Path) -> None:
+        _go(["build", "-v", *arguments, "-o", os.fspath(folder / "pod-exec"), "./podexec"], log, cwd=SOURCES)
+
+    what = "building what runs commands in simulated pods (once; seconds)"
+    return _ensure("pod-exec", parts, what, build, progress) / "pod-exec"
 
 
 def ensure_kwok(progress: Progress) -> Path:

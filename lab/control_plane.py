@@ -40,7 +40,7 @@ def start(lab: Lab, progress: Progress, *, default_detection: bool = False) -> A
     ``default_detection``: failures of nodes are noticed as late as Kubernetes does by default.
     """
     kube, kwok = ensure_kubernetes(progress), ensure_kwok(progress)
-    ports = reserve_ports(lab, ("etcd", "etcd-peer", "apiserver", "ssh"))
+    ports = reserve_ports(lab, ("etcd", "etcd-peer", "apiserver", "ssh", "pod-exec", "postgresql"))
     state.update(lab, ports=ports)
     link_commands(kube, lab.bin)
     server = f"https://{LOOPBACK}:{ports['apiserver']}"
@@ -117,11 +117,16 @@ def _pki(lab: Lab) -> Path:
 def _write_credentials(lab: Lab, server: str) -> None:
     folder, authority = _pki(lab), Authority()
     serving = authority.server(["localhost", "kubernetes.default.svc"], [LOOPBACK, "10.96.0.1"])
+    executing, asking = authority.server(["localhost"], [LOOPBACK]), authority.client("lab-kubelet-client")
     private, public = signing_pair()
     for name, text in {
         "ca.crt": authority.certificate,
         "apiserver.crt": serving.certificate,
         "apiserver.key": serving.key,
+        "pod-exec.crt": executing.certificate,
+        "pod-exec.key": executing.key,
+        "kubelet-client.crt": asking.certificate,
+        "kubelet-client.key": asking.key,
         "sa.key": private,
         "sa.pub": public,
     }.items():
@@ -168,6 +173,10 @@ def _apiserver(lab: Lab, ports: Mapping[str, int]) -> list[str]:
         "--service-cluster-ip-range=10.96.0.0/16",
         # A loopback address is refused as the endpoint of the service "kubernetes", which nothing here uses.
         "--endpoint-reconciler-type=none",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",
+        f"--kubelet-client-key={pki / 'kubelet-client.key'}",
+        "--kubelet-preferred-address-types=InternalDNS",
         "--max-requests-inflight=2000",
         "--max-mutating-requests-inflight=1000",
         "--profiling=false",

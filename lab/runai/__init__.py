@@ -5,5 +5,6 @@ described. Nothing schedules for it here: pods go to the default scheduler.
 """
 
 from lab.runai.install import RUNAICONFIG, await_ready, install
+from lab.runai.volumes import Kept, Volume
 
-__all__ = ["RUNAICONFIG", "await_ready", "install"]
+__all__ = ["RUNAICONFIG", "Kept", "Volume", "await_ready", "install"]

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.api import JSON, Api
 from lab.layout import Lab
 from lab.patience import until
-from lab.runai import definitions, service, workloads
+from lab.runai import definitions, releases, service, workloads
 from lab.runai.objects import create, create_all
+from lab.runai.volumes import Kept
 from lab.runai.workloads import IMAGE, Work
 from lab.spec import GPUS_PER_HOST, GPUS_PER_SIMULATED_NODE, Spec
 
@@ -18,8 +19,10 @@ GPU = "nvidia.com/gpu"
 SECONDS = 120.0
 
 
-def install(lab: Lab, spec: Spec, *, image: str = IMAGE) -> None:
+def install(lab: Lab, spec: Spec, kept: Kept, *, image: str = IMAGE) -> None:
     """Make everything; ``image`` holds the lab's multi-call binary (simulated nodes start no image).
+
+    ``kept`` is where the control plane's own data lie, if there is one.
 
     Returns when the GPUs are there and the workloads are made, spread over the GPU nodes; await_ready waits for the
     pods. Raises LabError.
@@ -27,9 +30,10 @@ def install(lab: Lab, spec: Spec, *, image: str = IMAGE) -> None:
     api = Api(lab.kubeconfig)
     create_all(api, definitions.namespaces(spec.saas))
     _at_once(api, [*definitions.definitions(), *definitions.priorities()])
+    _at_once(api, releases.secrets(kept.password, spec.saas))
     pods = [service.node_agent(image), *service.cluster_part(image)]
     if not spec.saas:
-        pods += service.backend(image)
+        pods += service.backend(image, kept)
     if spec.hosts:
         pods.append(service.gpu_plugin(image, GPUS_PER_HOST))
     _at_once(api, pods)

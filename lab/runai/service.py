@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.runai.definitions import BACKEND
+from lab.runai.volumes import POSTGRESQL, THANOS, Kept, Volume, keeping, started_as_database, started_as_metrics, volume
 
 JSON = dict[str, Any]
 SYSTEM = {"node-role.kubernetes.io/runai-system": "true"}
@@ -14,14 +15,16 @@ CLUSTER_PART = ("runai-operator", "runai-scheduler-default", "runai-agent")
 GPU_OPERATOR_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
-def backend(image: str) -> list[JSON]:
-    """The self-hosted control plane, on system nodes. (The database has no data yet.)"""
+def backend(image: str, kept: Kept) -> list[JSON]:
+    """The self-hosted control plane, on system nodes."""
     return [
         _workload("Deployment", BACKEND, "runai-backend-backend", image, selector=SYSTEM),
         _workload("Deployment", BACKEND, "runai-backend-frontend", image, selector=SYSTEM),
         _workload("StatefulSet", BACKEND, "keycloak", image, selector=SYSTEM),
-        _workload("StatefulSet", BACKEND, "runai-backend-postgresql", image, selector=SYSTEM),
-        _workload("StatefulSet", BACKEND, "runai-backend-thanos-receive", image, selector=SYSTEM),
+        volume(POSTGRESQL, kept.postgresql),
+        volume(THANOS, kept.thanos),
+        started_as_database(_keeping(POSTGRESQL, image, kept.postgresql), kept),
+        started_as_metrics(_keeping(THANOS, image, kept.thanos), kept),
     ]
 
 
@@ -54,6 +57,10 @@ def gpu_plugin(image: str, gpus: int) -> JSON:
         "volumeMounts": [{"name": name, "mountPath": where} for name, where in mounts.items()],
     }
     return body
+
+
+def _keeping(name: str, image: str, where: Volume) -> JSON:
+    return keeping(_workload("StatefulSet", BACKEND, name, image, selector=SYSTEM), where)
 
 
 def _workload(kind: str, namespace: str, name: str, image: str, *, selector: dict[str, str]) -> JSON:

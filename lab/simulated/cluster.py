@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lab import backup_set, config_file, control_plane, processes, runai, state
+from lab import backup_set, config_file, control_plane, packages, processes, runai, state
 from lab.api import Api
 from lab.errors import LabError
 from lab.layout import PROJECT, Lab
 from lab.locks import release_ports
 from lab.patience import until
 from lab.pki import write_ssh_key
+from lab.postgresql import programs as postgresql_programs
+from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
+from lab.runai import metrics_data
 from lab.simulated import host as hosts
+from lab.simulated import pod_exec
 from lab.simulated.control import request
 from lab.simulated.node_objects import manifest
 from lab.spec import GPUS_PER_SIMULATED_NODE, Spec
 
 READY_SECONDS = 60.0
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+METRICS_POD = "runai-backend/runai-backend-thanos-receive-0"
 # A lab's data is thrown away, so nobody has to wait until an API server has said good-bye to every watcher.
 STOP_SECONDS = 2.0
 
@@ -33,12 +40,13 @@ def up(lab: Lab, spec: Spec, progress: Progress) -> None:
     write_ssh_key(lab.ssh_key)
     api = control_plane.start(lab, progress, default_detection=spec.default_detection)
     with progress.step("adding simulated nodes"):
-        machines = hosts.create(lab, _planned(spec), port=_ssh_port(lab))
+        machines = hosts.create(lab, _planned(spec), **_ports(lab))
         _start_simulator(lab)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda machine: api.create("/api/v1/nodes", manifest(machine)), machines))
+    kept = _control_plane_data(lab, spec, progress)
     with progress.step("installing what looks like Run:ai"):
-        runai.install(lab, spec)
+        runai.install(lab, spec, kept)
     with progress.step("waiting for nodes and pods"):
         _await_nodes(lab, api, len(machines))
         runai.await_ready(lab, spec)
@@ -77,7 +85,7 @@ def add_node(lab: Lab, name: str, role: str = "gpu", *, hostname: str = "", gpus
     api = Api(lab.kubeconfig)
     if gpus is None:
         gpus = GPUS_PER_SIMULATED_NODE if role == "gpu" else 0
-    [host] = hosts.create(lab, [hosts.Wanted(name, role, gpus, hostname)], port=_ssh_port(lab))
+    [host] = hosts.create(lab, [hosts.Wanted(name, role, gpus, hostname)], **_ports(lab))
     request(lab, do="add", node=name)
     api.create("/api/v1/nodes", manifest(host))
     write_configuration(lab, api)
@@ -105,6 +113,35 @@ def cluster_uid(api: Api) -> str:
     return str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
 
 
+def _control_plane_data(lab: Lab, spec: Spec, progress: Progress) -> runai.Kept:
+    """Start the database, and make commands run in its pod and in that of the metrics."""
+    folder = lab.folder / "thanos"
+    metrics_data.write(folder)
+    database = not spec.saas and _postgresql_there(progress)
+    kept = runai.Kept(
+        password=postgresql.start(lab, progress) if database else secrets.token_urlsafe(18),
+        # Commands in the pods run on this machine: what a pod mounts must be at the same place here.
+        postgresql=runai.Volume("/bitnami/postgresql", "/var/lib/lab/postgresql"),
+        thanos=runai.Volume(str(folder), str(folder)),
+    )
+    here: dict[str, object] = {"uid": -1, "gid": -1, "dir": str(folder), "env": ["LANG=C.UTF-8"]}
+    pods = {} if spec.saas else {METRICS_POD: here}
+    if database:
+        pods[postgresql.POD] = postgresql.in_pod(lab)
+    pod_exec.start(lab, pods, progress)
+    return kept
+
+
+def _postgresql_there(progress: Progress) -> bool:
+    """Whether this machine has PostgreSQL's programs; root installs them. Without, the lab does all but backups."""
+    if not postgresql_programs.installed():
+        if os.geteuid() != 0:
+            progress.say("no PostgreSQL here (Debian's package postgresql-15): nothing runs in the database's pod")
+            return False
+        packages.ensure(progress, packages.DATABASE)
+    return True
+
+
 def _planned(spec: Spec) -> list[hosts.Wanted]:
     systems = [hosts.Wanted(f"system-{number}", "system") for number in range(1, spec.systems + 1)]
     workers = [hosts.Wanted(f"gpu-{number}", "gpu", GPUS_PER_SIMULATED_NODE) for number in range(1, spec.simulated + 1)]
@@ -112,8 +149,9 @@ def _planned(spec: Spec) -> list[hosts.Wanted]:
     return [*masters, *systems, *workers]
 
 
-def _ssh_port(lab: Lab) -> int:
-    return int(state.read(lab)["ports"]["ssh"])
+def _ports(lab: Lab) -> dict[str, int]:
+    ports = state.read(lab)["ports"]
+    return {"port": int(ports["ssh"]), "kubelet_port": int(ports["pod-exec"])}
 
 
 def _start_simulator(lab: Lab) -> None:

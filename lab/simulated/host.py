@@ -17,6 +17,7 @@ from lab.pki import ssh_pair
 from lab.state import write_atomically
 
 HOSTS_PER_NETWORK = 240
+KUBELET_PORT = 10250
 BUSY = "another command is making simulated hosts"
 ROLES = ("control-plane", "system", "gpu", "cpu")
 FAULTS = {
@@ -46,7 +47,8 @@ class Host:
 
     ``joined``: its kubelet has credentials of the cluster; ``kubelet_starts``: with the machine; ``kubelet_runs``: now;
     ``kubelet_run``: how often it was started, for only then it makes a Node that is not there (``register_taints``).
-    ``etcd``: the id of its member of etcd; empty: it has none.
+    ``etcd``: the id of its member of etcd; empty: it has none. ``kubelet_port``: where its kubelet is asked to run
+    commands in pods.
     """
 
     node: str
@@ -70,6 +72,7 @@ class Host:
     kubelet_run: int = 0
     register_taints: list[dict[str, str]] = field(default_factory=list)
     etcd: str = ""
+    kubelet_port: int = KUBELET_PORT
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / f"{self.node}.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -122,7 +125,7 @@ class Wanted:
     hostname: str = ""
 
 
-def create(lab: Lab, wanted: Iterable[Wanted], *, port: int) -> list[Host]:
+def create(lab: Lab, wanted: Iterable[Wanted], *, port: int, kubelet_port: int = KUBELET_PORT) -> list[Host]:
     """Make hosts, each with the next free loopback address, and make their keys known.
 
     Raises LabError if a role is unknown or a node has a host already.
@@ -142,6 +145,7 @@ def create(lab: Lab, wanted: Iterable[Wanted], *, port: int) -> list[Host]:
             private, public = ssh_pair()
             hostname = wish.hostname or wish.node
             host = Host(wish.node, wish.role, next(free), port, wish.gpus, private, public, hostname)
+            host.kubelet_port = kubelet_port
             host.etcd = _new_member_id() if wish.role == "control-plane" else ""
             host.save(lab.simulated)
             made.append(host)

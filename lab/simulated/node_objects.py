@@ -55,8 +55,10 @@ def manifest(host: Host) -> JSON:
     status["addresses"] = [
         {"type": "InternalIP", "address": host.address},
         {"type": "Hostname", "address": host.hostname},
+        # Where the API server finds the one process that runs commands in the pods of all simulated nodes.
+        {"type": "InternalDNS", "address": "localhost"},
     ]
-    status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": 10250}}
+    status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": host.kubelet_port}}
     return {
         "apiVersion": "v1",
         "kind": "Node",

@@ -1,0 +1,72 @@
+"""Removing the sets that are not kept: looks at every folder of the store, and lets ``retention`` decide."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from cluster import check_lines, retention
+from cluster.backups import SetEntry
+from cluster.config import RecoverySettings
+from cluster.errors import DowntimeError
+from cluster.evidence import GateSettings
+from cluster.judging import judge_set
+from cluster.rehearsal_note import RehearsalNote
+from cluster.retention import Keeping, KnownSet
+from cluster.set_reading import look
+from cluster.store_writing import WritableStore
+
+# A name that a backup of this product gives: ``set_id``.
+OUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,3})?")
+LOOKING_SECONDS = 600.0
+_WHATEVER_AGE = timedelta(days=36500)
+
+
+def prune(
+    store: WritableStore, settings: RecoverySettings, cluster_uid: str, now: datetime
+) -> tuple[list[str], list[str]]:
+    """Remove what is not kept: the ids that are gone, and in sentences what could not be done. Never raises.
+
+    To be called after a new set was taken and found good, by whoever holds the lock of backups.
+    """
+    keeping = Keeping(
+        settings.keep_sets,
+        timedelta(days=settings.keep_days),
+        None if settings.rehearsal_max_age_days is None else timedelta(days=settings.rehearsal_max_age_days),
+    )
+    removed: list[str] = []
+    try:
+        known = _look_at_all(store, cluster_uid, now)
+    except DowntimeError as error:
+        return removed, [f"no old set was removed: {error.message}"]
+    failed: list[str] = []
+    for set_id in retention.expired(known, now, keeping):
+        try:
+            store.remove(set_id)
+            removed.append(set_id)
+        except DowntimeError as error:
+            failed.append(f"the old set {set_id} could not be removed: {error.message}")
+    return removed, failed
+
+
+def _look_at_all(store: WritableStore, cluster_uid: str, now: datetime) -> list[KnownSet]:
+    end = time.monotonic() + LOOKING_SECONDS
+    settings = GateSettings(cluster_uid=cluster_uid, max_age=_WHATEVER_AGE)
+    return [_look_at(store, entry, settings, now, end) for entry in store.sets()]
+
+
+def _look_at(store: WritableStore, entry: SetEntry, settings: GateSettings, now: datetime, end: float) -> KnownSet:
+    seen = look(store, entry, end)
+    if seen.manifest is None:
+        ours = seen.half_taken and OUR_NAME.fullmatch(entry.id) is not None
+        return KnownSet(entry.id, entry.taken, ours, half_taken=seen.half_taken)
+    known = KnownSet(entry.id, seen.manifest.began, seen.manifest.cluster_uid == settings.cluster_uid)
+    good = check_lines.good(judge_set(seen, now, settings, depth="sizes"))
+    return replace(known, good=good, rehearsed=_rehearsed(seen.notes) if good else None)
+
+
+def _rehearsed(notes: Iterable[RehearsalNote]) -> datetime | None:
+    return max((note.finished.astimezone(UTC) for note in notes if note.passed), default=None)

@@ -1,0 +1,95 @@
+"""Which backup sets are removed: by count and by age, and never the newest good one. Pure.
+
+Decisions, where the settings leave room:
+
+- Only good sets count: bad ones would push out the good ones before anybody looks at them. A bad one goes when it is
+  older than the oldest good one that is kept.
+- A set of the limit's exact age stays.
+- The newest set that passed a rehearsal stays as long as that rehearsal counts: the gate asks for it.
+- What is not known to be this cluster's own set stays: of another cluster, with a manifest that is damaged or newer,
+  or in the future.
+- What a killed backup left (a folder with a name of ours, and no manifest) goes after two days, so that somebody can
+  look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+HALF_TAKEN_KEPT = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A folder of the store.
+
+    Attributes:
+        id: its name.
+        began: when its taking began; None: nothing tells.
+        ours: a whole set of this cluster, or (if half taken) a folder that this product named.
+        half_taken: without a manifest.
+        good: nothing but its age speaks against it.
+        rehearsed: when it was last restored in rehearsal with success.
+    """
+
+    id: str
+    began: datetime | None
+    ours: bool
+    half_taken: bool = False
+    good: bool = False
+    rehearsed: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How many sets are kept, and for how long.
+
+    Attributes:
+        sets: so many good ones.
+        age: none older than that.
+        rehearsal: for how long a rehearsal counts; None: none is asked for.
+    """
+
+    sets: int
+    age: timedelta
+    rehearsal: timedelta | None = None
+
+
+def expired(known: Sequence[KnownSet], now: datetime, keeping: Keeping) -> tuple[str, ...]:
+    """The ids of the sets to remove, the oldest first.
+
+    Args:
+        known: every folder of the store, in whatever order.
+        now: the moment to count ages from.
+        keeping: what is kept.
+    """
+    dated = sorted(
+        ((each.began, each) for each in known if each.ours and each.began is not None and each.began <= now),
+        key=lambda pair: (pair[0], pair[1].id),
+        reverse=True,
+    )
+    whole = [(began, each) for began, each in dated if not each.half_taken]
+    good = [(began, each) for began, each in whole if each.good]
+    if not good:
+        return ()
+    kept = [(began, each) for began, each in good[: keeping.sets] if now - began <= keeping.age] or good[:1]
+    oldest = kept[-1][0]
+    stays = {each.id for _, each in kept} | _rehearsed(good, now, keeping)
+    gone = [
+        each.id
+        for began, each in dated
+        if each.id not in stays
+        and (now - began > HALF_TAKEN_KEPT and began < good[0][0] if each.half_taken else each.good or began < oldest)
+    ]
+    return tuple(reversed(gone))
+
+
+def _rehearsed(good: Sequence[tuple[datetime, KnownSet]], now: datetime, keeping: Keeping) -> set[str]:
+    counting = [
+        (each.rehearsed, each.id)
+        for _, each in good
+        if keeping.rehearsal is not None and each.rehearsed is not None and now - each.rehearsed <= keeping.rehearsal
+    ]
+    return {max(counting)[1]} if counting else set()
