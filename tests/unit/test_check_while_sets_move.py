@@ -1,4 +1,4 @@
-"""Sets are taken and removed, and stores fail, while the recovery check reads: another set decides, and no traceback."""
+"""Sets are taken and removed, and stores fail, while the check reads: another set decides, and no traceback."""
 
 from __future__ import annotations
 
