@@ -7,6 +7,7 @@ import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
@@ -31,7 +32,7 @@ def store(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _variables(store: Path, **more: str) -> dict[str, str]:
+def _variables(store: Path, **more: str) -> Any:
     return {
         "DOWNTIME_RECOVERY__STORE": str(store),
         "DOWNTIME_RECOVERY__RECIPIENTS": json.dumps([str(IDENTITY.to_public())]),
