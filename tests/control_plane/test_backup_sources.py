@@ -61,6 +61,8 @@ def gathered(api: Api, settings: Settings) -> Gathered:
 def large(lab: Lab) -> Iterator[str]:
     """A table that is hardly to be compressed, so that a dump is no matter of one piece."""
     server.query(lab, "backend", "CREATE TABLE noise AS SELECT md5(random()::text) a FROM generate_series(1, 200000)")
+    # A lab's server commits asynchronously: a crash right afterwards would lose the table.
+    server.query(lab, "backend", "CHECKPOINT")
     yield "public.noise"
     server.query(lab, "backend", "DROP TABLE noise")
 
