@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,7 @@ import pyrage
 import pytest
 
 from cluster.age_identity import identities
-from cluster.backups import Store
 from cluster.gate import GateSettings, Verdict
-from cluster.manifest import Manifest, Part
 from cluster.rehearsal_note import RehearsalNote, file_name
 from cluster.verdict import Line
 from lab.dump_file import dump
@@ -71,7 +68,7 @@ def sealed(
         )
     external = {"where": "array snapshot", "taken": stamp(began)}
     parts.append({"kind": "metrics", "name": "thanos", "external": external})
-    more = {"schema": 2, "parts": parts, "recipients": [str(KEY.to_public())]}
+    more: dict[str, Any] = {"schema": 2, "parts": parts, "recipients": [str(KEY.to_public())]}
     return write(store, document(began, **more), files)
 
 
@@ -141,7 +138,7 @@ def test_an_empty_database_beside_the_control_planes_is_no_fault(tmp_path: Path)
     sealed(tmp_path, clear={"postgresql/extra.dump": dump([])}, noted={**NOTED, "tables": None, "entries": 4})
     verdict = ask(tmp_path)
     assert verdict.verdict == "passed"
-    assert line_of(verdict, "contents", "database/extra")
+    assert line_of(verdict, "contents", "database/extra").level == "PASS"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +222,7 @@ def test_a_part_that_shrank_by_half_is_a_warning_and_a_little_less_is_not(tmp_pa
         assert (verdict.verdict, verdict.set) == ("passed", SET)
         found = line_of(verdict, "previous-set")
         assert (found.level, id_of(EARLIER) in found.reason) == (level, True), kept
-    assert "database/backend has" not in found.reason
+        assert ("database/backend has" in found.reason) == (level == "WARN")
 
 
 def test_a_database_that_is_not_there_any_more_is_a_warning(tmp_path: Path) -> None:
@@ -284,7 +281,7 @@ def test_no_rehearsal_matters_only_where_one_is_asked_for(tmp_path: Path) -> Non
         verdict = blocked(
             tmp_path, "rehearsal: no set was restored in rehearsal, the limit is 7 d 0 h", depth, settings=WEEK
         )
-    assert "rehearse-recovery" in verdict.remedy()
+        assert "rehearse-recovery" in verdict.remedy()
 
 
 @pytest.mark.parametrize("of", [SET, id_of(EARLIER), id_of(NOW - timedelta(days=20))])
@@ -341,91 +338,3 @@ def test_a_file_beside_the_notes_is_none(tmp_path: Path) -> None:
     write(tmp_path, document(BEGAN))
     (noted_rehearsal(tmp_path, SET, NOW - DAY).parent / "README").write_text("hello")
     assert ask(tmp_path, settings=WEEK).verdict == "passed"
-
-
-# Sets that come and go while they are read
-
-
-class MovingStore(Store):
-    """Does something to the store at the n-th reading of a manifest, size, or checksum."""
-
-    def __init__(self, url: str, at: int, what: Callable[[], None]) -> None:
-        super().__init__(url)
-        self._left, self._what = at, what
-
-    def _tick(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._what()
-
-    def read_manifest(self, set_id: str) -> Manifest:
-        self._tick()
-        return super().read_manifest(set_id)
-
-    def size(self, set_id: str, part: Part) -> int:
-        self._tick()
-        return super().size(set_id, part)
-
-    def checksum(self, set_id: str, part: Part, within_seconds: float = 60.0) -> str:
-        self._tick()
-        return super().checksum(set_id, part, within_seconds)
-
-
-@pytest.mark.parametrize("at", range(1, 12))
-def test_a_set_that_is_removed_while_it_is_read_leaves_the_word_to_another(tmp_path: Path, at: int) -> None:
-    write(tmp_path, document(EARLIER))
-    write(tmp_path, document(BEGAN))
-    verdict = ask(MovingStore(str(tmp_path), at, lambda: shutil.rmtree(tmp_path / SET)))
-    assert verdict.verdict == "passed"
-    assert verdict.set in (id_of(EARLIER), SET)
-    # The last reading was behind when the set was removed.
-    assert verdict.set == id_of(EARLIER) or at > 8
-
-
-@pytest.mark.parametrize("at", range(1, 9))
-def test_a_set_that_replaces_the_only_one_while_it_is_read_decides(tmp_path: Path, at: int) -> None:
-    newer = NOW - timedelta(minutes=30)
-    write(tmp_path, document(BEGAN))
-
-    def replaced() -> None:
-        write(tmp_path, document(newer))
-        shutil.rmtree(tmp_path / SET)
-
-    verdict = ask(MovingStore(str(tmp_path), at, replaced))
-    assert (verdict.verdict, verdict.set) == ("passed", id_of(newer))
-
-
-def test_a_set_that_is_finished_while_the_gate_reads_decides(tmp_path: Path) -> None:
-    folder = write(tmp_path, document(BEGAN))
-    finished = (folder / "manifest.json").read_bytes()
-    (folder / "manifest.json").unlink()
-
-    class Finishing(Store):
-        def read_manifest(self, set_id: str) -> Manifest:
-            try:
-                return super().read_manifest(set_id)
-            finally:
-                (folder / "manifest.json").write_bytes(finished)
-
-    verdict = ask(Finishing(str(tmp_path)))
-    assert (verdict.verdict, verdict.set) == ("passed", SET)
-
-
-def test_a_store_whose_sets_all_vanish_blocks_in_a_sentence(tmp_path: Path) -> None:
-    write(tmp_path, document(BEGAN))
-    blocked(MovingStore(str(tmp_path), 3, lambda: shutil.rmtree(tmp_path / SET)), "there is no backup set")
-
-
-def test_a_store_that_is_cut_off_in_the_middle_blocks_and_says_so(tmp_path: Path) -> None:
-    write(tmp_path, document(EARLIER))
-    write(tmp_path, document(BEGAN))
-
-    class CutOff(Store):
-        def checksum(self, set_id: str, part: Part, within_seconds: float = 60.0) -> str:
-            return self._call(f"{set_id}/{part.path}", self._cut)
-
-        def _cut(self, _: object) -> str:
-            raise ConnectionResetError("reset")
-
-    verdict = blocked(CutOff(str(tmp_path)), "cannot be reached")
-    assert [line.check for line in verdict.lines] == ["store"]
