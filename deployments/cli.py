@@ -12,6 +12,7 @@ from deployments import (
     commands_doctor,
     commands_going_on,
     commands_plan,
+    commands_rehearsal,
     commands_run,
     commands_schema,
     commands_serve,
@@ -45,6 +46,7 @@ app.command()(commands_decide.decide)
 app.command()(commands_backup.backup)
 app.command()(commands_serve.serve)
 app.command()(commands_doctor.doctor)
+app.command()(commands_rehearsal.rehearse_recovery)
 app.command()(commands_schema.schema)
 
 

@@ -95,15 +95,7 @@ def _prefect() -> Line:
 
 
 def _show(line: Line) -> None:
-    from rich.text import Text
-
-    from cluster.showing import shown
+    from deployments import text_lines
     from deployments.consoles import standard_output
-    from deployments.text_plan import LEVELS
 
-    console = standard_output()
-    text = Text(f"{line.level:6} ", style=LEVELS[line.level])
-    text.append(f"{shown(line.check)}: {shown(line.reason, 1000)}", style="default")
-    console.print(text, soft_wrap=True)
-    if line.remedy and line.level != "PASS":
-        console.print(Text(f"       {shown(line.remedy, 1000)}", style="dim"), soft_wrap=True)
+    text_lines.show(standard_output(), line)
