@@ -19,6 +19,8 @@ class SchemaName(StrEnum):
     config = "config"
     manifest = "manifest"
     backup = "backup"
+    rehearsal = "rehearsal"
+    restore_plan = "restore-plan"
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
@@ -60,6 +62,14 @@ def document(name: SchemaName) -> dict[str, Any]:
             from cluster.backup_report import BackupReport
 
             adapter = TypeAdapter(BackupReport)
+        case SchemaName.rehearsal:
+            from cluster.rehearsing import RehearsalReport
+
+            adapter = TypeAdapter(RehearsalReport)
+        case SchemaName.restore_plan:
+            from cluster.restore_plan import RestorePlan
+
+            adapter = TypeAdapter(RestorePlan)
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

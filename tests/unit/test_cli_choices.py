@@ -53,7 +53,9 @@ def test_text_that_is_too_long_names_its_option() -> None:
         Choices(override_pdb="x" * 501).options(planning_cases.settings())
 
 
-@pytest.mark.parametrize("name", ["plan", "status", "report", "doctor", "config", "manifest", "backup"])
+@pytest.mark.parametrize(
+    "name", ["plan", "status", "report", "doctor", "config", "manifest", "backup", "rehearsal", "restore-plan"]
+)
 def test_schema_is_json_and_refuses_what_is_unknown(name: str) -> None:
     ended = in_this_process("schema", name)
     assert ended.code == 0
