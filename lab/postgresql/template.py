@@ -24,9 +24,10 @@ SQL = PROJECT / "lab" / "postgresql"
 SCRIPTS = (("postgres", "roles.sql"), ("backend", "backend.sql"), ("keycloak", "keycloak.sql"))
 PASSWORD = "template"  # noqa: S105 - each lab gets another one
 LOOPBACK = "127.0.0.1"
-# A lab's data is thrown away; and no lab needs much memory.
+# A lab's data is thrown away, and no lab needs much memory. What was committed outlives the server, however it ends
+# (not the machine): it was handed to the kernel.
 COMMON = (
-    *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off", "jit=off"),
+    *("fsync=off", "full_page_writes=off", "autovacuum=off", "jit=off"),
     *("shared_buffers=16MB", "wal_level=minimal", "max_wal_senders=0", "max_connections=50"),
     *("timezone=UTC", "logging_collector=off"),
 )

@@ -141,6 +141,14 @@ def test_the_database_is_made_larger_and_the_faults_are_set_on_command(without_f
     assert lab_command("exec-fault", *name).stdout == "faults left: 0\n"
 
 
+def test_what_was_committed_outlives_a_crash_of_the_server(lab: Lab) -> None:
+    server.query(lab, "backend", "CREATE TABLE public.just_written AS SELECT 1 AS one")
+    server.stop_server(lab)
+    server.run_server(lab)
+    assert server.query(lab, "backend", "SELECT one FROM public.just_written") == "1"
+    server.query(lab, "backend", "DROP TABLE public.just_written")
+
+
 def test_no_command_line_shows_the_password(lab: Lab) -> None:
     password = server.password(lab).encode()
     assert password
