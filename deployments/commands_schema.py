@@ -20,6 +20,8 @@ class SchemaName(StrEnum):
     manifest = "manifest"
     backup = "backup"
     check_recovery = "check-recovery"
+    rehearsal = "rehearsal"
+    restore_plan = "restore-plan"
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
@@ -65,6 +67,14 @@ def document(name: SchemaName) -> dict[str, Any]:
             from cluster.verdict import Verdict
 
             adapter = TypeAdapter(Verdict)
+        case SchemaName.rehearsal:
+            from cluster.rehearsing import RehearsalReport
+
+            adapter = TypeAdapter(RehearsalReport)
+        case SchemaName.restore_plan:
+            from cluster.restore_plan import RestorePlan
+
+            adapter = TypeAdapter(RestorePlan)
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
