@@ -97,6 +97,8 @@ def question_markdown(question: Question) -> str:
                 "See 'systemctl status kubelet' and 'journalctl -u kubelet' on it first, if you can.",
             ]
         )
+    if question.subject == "designation":
+        return _joined(_about_stand_in(question))
     if question.subject == "return":
         return _joined(
             [
@@ -115,6 +117,18 @@ def question_markdown(question: Question) -> str:
             _table(list(_COLUMNS), rows),
         ]
     )
+
+
+def _about_stand_in(question: Question) -> list[str]:
+    node, rows = escaped(question.node), [[one.name, "; ".join(one.reasons)] for one in question.candidates]
+    return [
+        f"# Which node is to stand in for {node} as a Run:ai system node?",
+        f"{escaped(question.found, 2000)}. Nothing was changed yet.",
+        "The node that is named gets the label of a system node, and the system pods are seen to find a place there, "
+        "before anything else is done. Those that could be, the best first:",
+        _table(["node", "what speaks for and against it"], rows),
+        "Another one than these: cancel this run, and start it again with 'designate'.",
+    ]
 
 
 def _typed_question(question: Question) -> list[str]:

@@ -9,13 +9,8 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
-    from cluster.options import Options
     from cluster.plan import Plan
-    from cluster.question import Answer, Question
-
-
-# What a node that is designated may mend.
-_WITHOUT_ANOTHER = {"last-system-node", "no-room-on-system-nodes"}
+    from cluster.question import Answer, Given, Question
 
 
 def go_on(question: str) -> bool:
@@ -37,25 +32,6 @@ def lost_tolerance(made: Plan, output: Output) -> bool:
     return _read("Node that goes down all the same: ").strip() == made.node
 
 
-def designate(made: Plan, options: Options) -> Options | None:
-    """Ask which node is to become a system node first, if that is all that forbids the plan.
-
-    Returns:
-        The options with the answer; None: nothing was to be asked, or nobody was named.
-    """
-    from cluster.options import RejoinOptions
-
-    codes = {one.code for one in made.blockers}
-    if not codes or not codes <= _WITHOUT_ANOTHER or options.designate or isinstance(options, RejoinOptions):
-        return None
-    console = standard_output()
-    console.print()
-    console.print(f"Another node can become a Run:ai system node first, and {made.node} then go down.")
-    console.print(made.blockers[0].remedy)
-    name = _read("Node to designate (nothing: none): ").strip()
-    return options.model_copy(update={"designate": name}) if name and name != "later" else None
-
-
 def asker(output: Output) -> Ask | None:
     """How the person at the terminal is asked in the middle of a procedure; None: nobody is there."""
     return _ask if output is Output.text and somebody_is_there() else None
@@ -68,16 +44,28 @@ def _ask(question: Question) -> Answer:
 
     console = standard_output()
     console.print()
+    if question.subject == "designation":
+        name = _about_stand_in(question)
+        return Answer("designate" if name else "refuse", who(), named=name)
     answer = _answer(question)
     if answer is None:
         raise nobody_to_ask(question)
     return Answer(answer, who())
 
 
-_Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept"]
+def _about_stand_in(question: Question) -> str:
+    """The node that stands in; empty: none."""
+    console = standard_output()
+    console.print(
+        f"Another node can become a Run:ai system node first, and {question.node} then go down. The best are:"
+    )
+    for one in question.candidates:
+        console.print(f"  {one.name} ({'; '.join(one.reasons)})")
+    name = _read("Node to designate (nothing: none): ").strip()
+    return "" if name == "later" else name
 
 
-def _answer(question: Question) -> _Given | None:
+def _answer(question: Question) -> Given | None:
     match question.subject:
         case "return":
             return _about_return(question)
