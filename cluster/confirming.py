@@ -1,8 +1,9 @@
 """What a person says before a plan is performed, where that alone forbids it or it cannot be undone. Pure.
 
-The node's name is typed for a removal, and for a machine that nothing proves; of a system node that no other can take
-over from a person names the one that stands in. The answer holds for what was shown: for these losses, for this
-machine, for these candidates. Whoever goes on with a downtime is asked nothing that its record answers.
+The node's name is typed for a removal, for a machine that nothing proves, and to accept that etcd loses its last spare
+member; of a system node that no other can take over from a person names the one that stands in. The answer holds for
+what was shown: for these losses, for this machine, for these candidates. Whoever goes on with a downtime is asked
+nothing that its record answers.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cluster import consent
+from cluster import consent, lost_tolerance
 from cluster.errors import Blocked
+from cluster.lost_tolerance import NO_TOLERANCE
 from cluster.options import Options, RejoinOptions, RemoveOptions
 from cluster.plan import Plan
 from cluster.question import Answer, Question
@@ -47,6 +49,16 @@ def _about_stand_in(plan: Plan, options: Options) -> Question | None:
     )
 
 
+def _about_tolerance(plan: Plan, options: Options) -> Question | None:
+    """Of a downtime that goes on as well: a member of etcd may have failed since it began."""
+    if isinstance(options, RejoinOptions) or lost_tolerance.chosen(options) == plan.node:
+        return None
+    if not _forbidden_only_by(plan, {NO_TOLERANCE}):
+        return None
+    about = lost_tolerance.digest(plan.node, options)
+    return Question("lost-tolerance", plan.node, about, found=plan.blockers[0].message)
+
+
 def _about_removal(plan: Plan, options: Options) -> Question | None:
     if not isinstance(options, RemoveOptions) or not plan.feasible or options.confirmed or plan.continued:
         return None
@@ -61,7 +73,12 @@ def _about_machine(plan: Plan, options: Options) -> Question | None:
     return Question("rejoin", plan.node, consent.digest_of([plan.node, found]), found=found)
 
 
-_QUESTIONS: tuple[Callable[[Plan, Options], Question | None], ...] = (_about_stand_in, _about_removal, _about_machine)
+_QUESTIONS: tuple[Callable[[Plan, Options], Question | None], ...] = (
+    _about_stand_in,
+    _about_tolerance,
+    _about_removal,
+    _about_machine,
+)
 
 
 def _forbidden_only_by(plan: Plan, codes: frozenset[str] | set[str]) -> bool:
@@ -76,6 +93,9 @@ def confirmed(options: Options, asked: Question, answer: Answer) -> Options:
     """
     if asked.subject == "designation":
         return options.model_copy(update={"designate": answer.named}) if answer.named else options
+    if asked.subject == "lost-tolerance":
+        accepted = answer.given == lost_tolerance.ACCEPT
+        return options.model_copy(update={"accept_lost_tolerance": asked.node}) if accepted else options
     if answer.given != "confirmed":
         raise Blocked(
             "not-confirmed",

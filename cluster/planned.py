@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from cluster import (
+    lost_tolerance,
+    planned_blockers,
+    planned_steps,
+    planned_warnings,
+    refused_plans,
+    taking_over,
+    verdict,
+)
 from cluster import node as node_
-from cluster import planned_blockers, planned_steps, planned_warnings, refused_plans, taking_over, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, differing
@@ -71,6 +79,7 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("planned", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = planned_blockers.of(case)
     if current is not None and (names := differing(chosen, options)):

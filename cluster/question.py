@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from cluster.plan import Candidate, Loss, Workload
 from cluster.record import Subject
 
-TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin", "outage"})
+TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin", "outage", "lost-tolerance"})
 """The subjects whose answer is the node's name, typed: what a slip of the hand must not say."""
 
 Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept", "designate"]

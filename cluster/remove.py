@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from cluster import control_plane, refused_plans, remove_blockers, remove_words, taking_over, verdict
+from cluster import control_plane, lost_tolerance, refused_plans, remove_blockers, remove_words, taking_over, verdict
 from cluster import node as node_
 from cluster.config import Settings
 from cluster.node import Object
@@ -73,6 +73,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("remove", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     found = observation.node or _gone(observation)
     left = _left(chosen, found["metadata"].get("labels") or {}, current, own=own)
     case = Case(observation, found, chosen, settings, current, left)

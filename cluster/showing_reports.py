@@ -150,6 +150,14 @@ def _typed_question(question: Question) -> list[str]:
             "\n".join(f"- {escaped(pod)}" for pod in question.pods),
             f"If they may not: 'downtime abort {node}' takes the cordon off.",
         ]
+    if question.subject == "lost-tolerance":
+        return [
+            f"# May etcd be left without a spare member by {node}?",
+            f"{escaped(question.found, 2000)}.",
+            f"If that is accepted, type the name of the node: watch the other control-plane nodes, and have {node} "
+            "back (or another one in its place) soon. If it is not: bring the other members into order first; of a "
+            f"downtime that is open, 'downtime abort {node}' backs out.",
+        ]
     if question.subject == "rejoin":
         return [
             f"# Is this the machine that is to be {node}?",

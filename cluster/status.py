@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import local_outage, names, nodes, procedures
+from cluster import local_outage, lost_tolerance, names, nodes, procedures
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
+from cluster.options import parse
 from cluster.plan import Finding
 from cluster.record import Record
 from cluster.records import Records
@@ -112,6 +113,8 @@ def waits_for(record: Record, step: str) -> str:
         return ""
     if _about_outage(record, step):
         return f"somebody who accepts {state.proof}"
+    if state.proof == lost_tolerance.ASKED:
+        return "" if _tolerance_accepted(record) else f"somebody who accepts {state.proof}"
     return {
         "approve-workloads": "a decision about interactive work",
         "approve-return": "the end of the work on the machine ('downtime resume' says that it is done)",
@@ -127,11 +130,17 @@ def _about_outage(record: Record, step: str) -> bool:
     return step in record.steps and record.steps[step].proof.startswith(local_outage.ASKED)
 
 
+def _tolerance_accepted(record: Record) -> bool:
+    return lost_tolerance.acceptance(record, parse(record.procedure, record.options)) is not None
+
+
 def _go_on(record: Record, step: str) -> str:
     if not record.open:
         return ""
     if waits_for(record, step) and _about_outage(record, step):
         return f"downtime decide {record.node} --accept-outage {record.node}"
+    if waits_for(record, step) and record.steps[step].proof == lost_tolerance.ASKED:
+        return f"downtime decide {record.node} --accept-lost-tolerance {record.node}"
     if waits_for(record, step) and step == "approve-workloads":
         return f"downtime decide {record.node} --interactive evict|refuse"
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):

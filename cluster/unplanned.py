@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from cluster import (
+    lost_tolerance,
+    refused_plans,
+    taking_over,
+    unplanned_blockers,
+    unplanned_warnings,
+    unplanned_words,
+    verdict,
+)
 from cluster import node as node_
-from cluster import refused_plans, taking_over, unplanned_blockers, unplanned_warnings, unplanned_words, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
 from cluster.options import UnplannedOptions, differing
@@ -99,6 +107,7 @@ def plan(observation: Observation, options: UnplannedOptions, settings: Settings
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("unplanned", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = unplanned_blockers.of(case)
     if current is not None and (names := differing(chosen, options)):

@@ -9,27 +9,12 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
-    from cluster.plan import Plan
     from cluster.question import Answer, Given, Question
 
 
 def go_on(question: str) -> bool:
     """Ask whether to go on; anything but yes is no."""
     return _read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def lost_tolerance(made: Plan, output: Output) -> bool:
-    """Whether the person at the terminal accepts, by typing the node's name, that no further member of etcd may fail.
-
-    Only asked where nothing else forbids the plan.
-    """
-    from cluster.etcd_quorum import NO_TOLERANCE
-
-    asker_is_there = output is Output.text and somebody_is_there()
-    if made.continued or not asker_is_there or [one.code for one in made.blockers] != [NO_TOLERANCE]:
-        return False
-    standard_output().print(f"{made.blockers[0].message}. If that is accepted, type the node's name; else: no.")
-    return _read("Node that goes down all the same: ").strip() == made.node
 
 
 def asker(output: Output) -> Ask | None:
@@ -77,6 +62,8 @@ def _answer(question: Question) -> Given | None:
             return "confirmed" if _typed(question) else "refuse"
         case "outage":
             return _about_outage(question)
+        case "lost-tolerance":
+            return _about_tolerance(question)
         case _:
             return _about_workloads(question)
 
@@ -132,6 +119,14 @@ def _about_outage(question: Question) -> Literal["accept"] | None:
     console.print("With its database the Run:ai control plane is down too: its users should know. If that is accepted:")
     console.print("type the node's name. Anything else: not now ('downtime decide').")
     return "accept" if _read("Node that may take them down: ").strip() == question.node else None
+
+
+def _about_tolerance(question: Question) -> Literal["accept", "refuse"]:
+    from cluster.showing import shown
+
+    console = standard_output()
+    console.print(f"{shown(question.found, 2000)}. If that is accepted, type the node's name; else: no.")
+    return "accept" if _read("Node that goes down all the same: ").strip() == question.node else "refuse"
 
 
 def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:

@@ -136,9 +136,6 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
         commands_plan.show(made, how.output)
-    if asking.lost_tolerance(made, how.output):
-        how = replace(how, options=how.options.model_copy(update={"accept_lost_tolerance": node}))
-        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
     how, made = _confirmed(how, made, checksums=checksums)
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):

@@ -12,7 +12,16 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import filter_flow_run_input, keyset_from_base_key
 from prefect.runtime import deployment
 
-from cluster import confirming, out_of_service, removal, showing_reports, waiting
+from cluster import (
+    confirming,
+    dead_kubelet,
+    etcd_consent,
+    out_of_service,
+    power_reset,
+    removal,
+    showing_reports,
+    waiting,
+)
 from cluster.downtime import Ask, Downtime
 from cluster.options import Options
 from cluster.plan import Plan
@@ -36,6 +45,21 @@ def of_return(downtime: Downtime) -> None:
 def of_power_off(downtime: Downtime) -> None:
     """See proof that the machine of a dead node is off, before what needs it: a person is asked if there is none."""
     removal.ask_beforehand(downtime)
+
+
+def of_lost_tolerance(downtime: Downtime) -> None:
+    """Of a control-plane node that is to go: ask, if etcd could lose no further member then, and nobody accepted that.
+
+    At a terminal the step itself asks, at the last moment; it is a task, and a form must be asked for outside of it.
+    """
+    if deployment.id:
+        etcd_consent.settle_beforehand(downtime)
+
+
+def of_stopping(downtime: Downtime) -> None:
+    """The same of a node that failed, before its machine is stopped or reset although it runs."""
+    if deployment.id and (dead_kubelet.stops(downtime) or power_reset.stops(downtime)):
+        etcd_consent.settle_beforehand(downtime)
 
 
 def of_release(downtime: Downtime) -> None:

@@ -66,9 +66,14 @@ _TYPED = {
     "power-off": ("Node that is off", "Type the name of the node. If its machine runs, its pods will run twice."),
     "removal": ("Node that goes for good", "Type the name of the node, to remove it for good."),
     "rejoin": ("Node that the machine is to be", "Type the name of the node, if it is the right machine."),
+    "lost-tolerance": ("Node that goes all the same", "Type the name of the node, if no further member may fail then."),
     "outage": ("Node that may take them down", "Type the name of the node, to accept that they are down with it."),
 }
-_SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {"power-off": "off", "outage": "accept"}
+_SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {
+    "power-off": "off",
+    "outage": "accept",
+    "lost-tolerance": "accept",
+}
 """What the typed name says, where that is not ``confirmed``."""
 
 
