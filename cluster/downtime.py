@@ -272,12 +272,13 @@ def _judge_of(api: Api, settings: Settings, start: Start, new: Record) -> admiss
     if isinstance(options, RejoinOptions):
         # Nothing speaks against the way back into service, but that control-plane nodes come one at a time.
         return rejoin_limits.judge_of(api, node, options, new.found.labels)
-    asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
-    return limits.judge_of(api, node, settings.limits, options, etcd=asks)
+    return limits.judge_of(api, node, settings.limits, options, etcd=etcd_quorum.asking(api, settings, node, options))
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True)
+    # What was asked for the downtime that is taken over was whether the node may be down for a while.
+    etcd = etcd_quorum.asking(api, settings, start.node, start.options)
+    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True, etcd=etcd)
     designates = present.designated or start.options.designate
     admission.admit(api, start.node, present.id, start.procedure, judge, lock.check, designates)
     answered = _answering(start)

@@ -6,6 +6,8 @@ could not be observed forbids it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster import etcd, lost_tolerance, quorum, removal_quorum
@@ -14,7 +16,7 @@ from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import Failed
 from cluster.etcd_members import EtcdView
-from cluster.options import Options, RemoveOptions
+from cluster.options import Options, RemoveOptions, UnplannedOptions
 from cluster.plan import Finding
 from cluster.probing import probe
 from cluster.record import Record
@@ -61,6 +63,11 @@ def observed(
     if isinstance(options, RemoveOptions):
         return list(removal_quorum.judged(view, node, typed))
     return objections(view, node, typed)
+
+
+def asking(api: Api, settings: Settings, node: str, options: Options) -> Callable[[], list[Finding]] | None:
+    """How the admission asks etcd whether a control-plane node may go; None: it failed, and is down already."""
+    return None if isinstance(options, UnplannedOptions) else partial(observed, api, settings, node, options)
 
 
 def is_control_plane(downtime: Downtime) -> bool:
