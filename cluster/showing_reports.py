@@ -181,6 +181,13 @@ def report_markdown(report: Report) -> str:
     parts = [f"# {escaped(headline(report))}"]
     if report.reason:
         parts.append(f"Reason: {escaped(report.reason, 500)}")
+    if report.why is not None:
+        why = report.why
+        parts += [
+            "## Why this run ended",
+            f"{escaped(why.message, 2000)} `{why.code}`",
+            f"What to do: {escaped(why.remedy, 2000)}" if why.remedy else "",
+        ]
     if report.went or report.workloads:
         parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
     if report.standing:

@@ -2,11 +2,14 @@
 
 import re
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from cluster import showing_reports
-from cluster.plan import Plan
+from cluster import report, showing_reports, whereabouts
+from cluster.downtime import Downtime
+from cluster.errors import DowntimeError
+from cluster.plan import Plan, Whereabouts
 from cluster.report import Report
 
 
@@ -20,11 +23,28 @@ def plan(made: Plan) -> None:
         create_table_artifact(rows, key=_key("workloads", made.node), description=f"Workloads on {made.node}")
 
 
-def final(report: Report) -> None:
+def final(made: Report) -> None:
     """The report of a downtime."""
     if _in_a_run():
-        text = showing_reports.report_markdown(report)
-        create_markdown_artifact(text, key=_key("report", report.node), description="The report")
+        text = showing_reports.report_markdown(made)
+        create_markdown_artifact(text, key=_key("report", made.node), description="The report")
+
+
+def ended(downtime: Downtime, error: Exception) -> None:
+    """The report of a run that ends before the downtime does. What prevents it never hides why that run ended."""
+    if not _in_a_run():
+        return
+    try:
+        final(report.of_ended(downtime.record, error, _whereabouts(downtime)))
+    except Exception as problem:  # noqa: BLE001 (whatever it is: the run ends for the other reason, and says that)
+        get_run_logger().warning("The report could not be published: %s", type(problem).__name__)
+
+
+def _whereabouts(downtime: Downtime) -> tuple[Whereabouts, ...]:
+    try:
+        return whereabouts.of(downtime.api.with_patience(0), downtime.node, downtime.record.workloads)
+    except DowntimeError:
+        return ()
 
 
 def _in_a_run() -> bool:
