@@ -28,6 +28,7 @@ from tests.control_plane.protocol_states import fleet_of, machine_of, record_of
 from tests.control_plane.removing import host, there
 from tests.control_plane.test_removal_killed import QUICK, killed_again_and_again
 
+_NO_QUORUM = ("etcd-no-quorum", "etcd-quorum", "etcd-not-observed")
 SICK = ("etcd-unhealthy", "etcd-mute", "member-stays")
 
 
@@ -163,7 +164,7 @@ def test_removal_that_takes_over_a_downtime_asks_etcd_in_its_admission(masters: 
     _, plan = planning.plan(api, settings, node, options, depth="checksums")
     assert plan.feasible, plan.blockers
     start = Start("remove", node, options, plan.recovery, removing.WHO)
-    for sick, codes in ((NAMES[:1], ("etcd-no-fault-tolerance",)), (NAMES[:2], ("etcd-no-quorum", "etcd-quorum"))):
+    for sick, codes in ((NAMES[:1], ("etcd-no-fault-tolerance",)), (NAMES[:2], _NO_QUORUM)):
         for one in sick:
             masters.fault(one, "etcd-unhealthy")
         with pytest.raises(Blocked) as raised, enter(api, settings, start):
