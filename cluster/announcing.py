@@ -1,10 +1,11 @@
-"""That a downtime begins, and what a person overrode or accepted for it: told in Events and in its timeline."""
+"""That a downtime begins, and what a person overrode or accepted for it: told in Events."""
 
 from __future__ import annotations
 
-from cluster import events, names
+from cluster import events, lost_tolerance
 from cluster.api import Api
-from cluster.record import Approval, Record, approved
+from cluster.options import parse
+from cluster.record import Record
 
 
 def announce(api: Api, new: Record) -> None:
@@ -18,28 +19,7 @@ def announce(api: Api, new: Record) -> None:
     if storm:
         said = f"by {new.who}, although many nodes may be down at once: {storm}"
         events.emit(api, new.node, new.node_uid, "StormGuardOverridden", said, warning=True)
-    if said := accepted(new):
+    options = parse(new.procedure, new.options)
+    if (given := lost_tolerance.acceptance(new, options)) is not None:
+        said = lost_tolerance.said(given, options)
         events.emit(api, new.node, new.node_uid, "LostToleranceAccepted", said, warning=True)
-
-
-def with_acceptance(new: Record) -> Record:
-    """The record with what a person accepted for etcd when this downtime began, as an answer like any other. Pure."""
-    known = any(one.subject == "lost-tolerance" for one in new.approvals)
-    if known or not accepted(new):
-        return new
-    answer = Approval(
-        subject="lost-tolerance",
-        digest=names.digest(new.node),
-        items=(new.node,),
-        answer="accept",
-        who=new.who,
-        at=new.updated,
-    )
-    return approved(new, answer)
-
-
-def accepted(new: Record) -> str:
-    """The same, in a sentence; empty: nothing. Pure."""
-    if new.options.get("accept_lost_tolerance") != new.node:
-        return ""
-    return f"{new.who} accepted, by typing the node's name, that no further member of etcd may fail while it is down"

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import consent, etcd_quorum, outage, probing, reach
+from cluster import consent, etcd_consent, outage, probing, reach
 from cluster import node as node_
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Misused
 from cluster.options import DeadKubelet, UnplannedOptions
 from cluster.power import wait_for_status
+from cluster.procedures import left
 from cluster.question import Question
 from cluster.record import Approval, Record, approved, change_is, noted
 from cluster.signs_of_life import back, returned
@@ -90,6 +91,13 @@ def chosen(downtime: Downtime) -> DeadKubelet:
     return choice(downtime.record, options) if isinstance(options, UnplannedOptions) else "leave"
 
 
+def stops(downtime: Downtime) -> bool:
+    """Whether the machine is going to be shut down next although it runs, as chosen or decided."""
+    if "see-machine" not in left(downtime.record)[:1] or chosen(downtime) != "shut-down":
+        return False
+    return outage.ssh_state(downtime) == "answers" and back(downtime) is None
+
+
 def ended(downtime: Downtime, boot: str) -> None:
     """Write down which boot has ended: the node is back only with another."""
     if boot:
@@ -152,9 +160,10 @@ def _shut_down(downtime: Downtime) -> None:
             f"'downtime decide {downtime.node} --dead-kubelet leave' (or restart), or 'downtime abort {downtime.node}' "
             'and start again with --override-recovery-gate "reason".',
         )
+    etcd_consent.settle(downtime)
     with reach.ssh(downtime) as ssh:
         boot = require_identity(downtime, ssh)
-        etcd_quorum.require(downtime)
+        etcd_consent.require(downtime)
         downtime.write(lambda old: change_is(old, "shutdown", boot, "intended"))
         ended(downtime, boot)
         with downtime.lock.for_at_least(_OFF_TIMEOUT * 2):

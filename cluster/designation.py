@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from cluster import node as node_
 from cluster import workloads
 from cluster.owners import Chains
 from cluster.placement import Place
-from cluster.plan import Finding
+from cluster.plan import Candidate, Finding
 from cluster.system_placement import LABEL, label_like, must_move, systems_left, unplaced
 
 MOST = 10
 """So many candidates with room are enough to choose from."""
-
-
-class Candidate(BaseModel):
-    """A node that could be designated as a system node."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    room: bool = Field(description="Whether the system pods that must move would find a place.")
-    gpus: int = Field(description="GPUs that it can allocate.")
-    interactive: int = Field(description="Interactive workloads on it, or such of an unknown kind.")
-    reasons: tuple[str, ...] = Field(description="What speaks for and against it, in words.")
 
 
 def rank(

@@ -22,6 +22,7 @@ from cluster import (
     etcd_quorum,
     formerly,
     limits,
+    lost_tolerance,
     names,
     nodes,
     outage,
@@ -256,7 +257,7 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
         return _cross(api, settings, present, start, lock)
     if present is not None:
         crossing.require_same(present, start.procedure, start.options)
-        return _take_over(api, start.node, lock, start.flow_run)
+        return _take_over(api, start.node, lock, start.flow_run, _answering(start))
     _require_first(api, start)
     new = _new_record(api, start, lock)
     judge = _judge_of(api, settings, start, new)
@@ -271,24 +272,21 @@ def _judge_of(api: Api, settings: Settings, start: Start, new: Record) -> admiss
     if isinstance(options, RejoinOptions):
         # Nothing speaks against the way back into service, but that control-plane nodes come one at a time.
         return rejoin_limits.judge_of(api, node, options, new.found.labels)
-    asks = (lambda: etcd_quorum.observed(api, settings, node, options)) if start.procedure == "planned" else None
-    return limits.judge_of(api, node, settings.limits, options, etcd=asks)
+    return limits.judge_of(api, node, settings.limits, options, etcd=etcd_quorum.asking(api, settings, node, options))
 
 
 def _cross(api: Api, settings: Settings, present: Record, start: Start, lock: Lock) -> Record:
-    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True)
+    # What was asked for the downtime that is taken over was whether the node may be down for a while.
+    etcd = etcd_quorum.asking(api, settings, start.node, start.options)
+    judge = limits.judge_of(api, start.node, settings.limits, start.options, recorded=True, etcd=etcd)
     designates = present.designated or start.options.designate
     admission.admit(api, start.node, present.id, start.procedure, judge, lock.check, designates)
-    new = Records(api).update(
-        start.node,
-        lock.epoch,
-        lambda old: records_of.with_answers(
-            announcing.with_acceptance(
-                crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run)
-            ),
-            start.approvals,
-        ),
-    )
+    answered = _answering(start)
+
+    def taken(old: Record) -> Record:
+        return answered(crossing.taken_over(old, start.options, start.gate, lock.epoch, start.who, start.flow_run))
+
+    new = Records(api).update(start.node, lock.epoch, taken)
     announcing.announce(api, new)
     return new
 
@@ -327,10 +325,25 @@ def _require_first(api: Api, start: Start) -> None:
         )
 
 
-def _take_over(api: Api, name: str, lock: Lock, flow_run: str) -> Record:
+def _answering(start: Start) -> Mutation:
+    """Adds to a record what was answered before it, and what was typed to start this run."""
+    at = datetime.now(UTC)
+
+    def answered(old: Record) -> Record:
+        new = records_of.with_answers(old, start.approvals)
+        return lost_tolerance.with_acceptance(new, start.options, start.who, at)
+
+    return answered
+
+
+def _as_it_is(old: Record) -> Record:
+    return old
+
+
+def _take_over(api: Api, name: str, lock: Lock, flow_run: str, answered: Mutation = _as_it_is) -> Record:
     def taken(old: Record) -> Record:
         new = old.model_copy(update={"epoch": lock.epoch, "flow_run": flow_run or old.flow_run})
-        return noted(new, f"continued by {lock.holder}")
+        return answered(noted(new, f"continued by {lock.holder}"))
 
     return Records(api).update(name, lock.epoch, taken)
 
@@ -366,7 +379,7 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
         ),
         f"opened by {start.who}",
     )
-    return records_of.with_answers(announcing.with_acceptance(opened), start.approvals)
+    return _answering(start)(opened)
 
 
 def _found(found: Object, api: Api) -> Found:

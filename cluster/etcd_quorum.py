@@ -6,23 +6,24 @@ could not be observed forbids it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cluster import etcd, quorum
+from cluster import etcd, lost_tolerance, quorum, removal_quorum
 from cluster import node as node_
 from cluster.api import Api
 from cluster.config import Settings
-from cluster.errors import Blocked, Failed
+from cluster.errors import Failed
 from cluster.etcd_members import EtcdView
-from cluster.options import Options, PlannedOptions, UnplannedOptions
+from cluster.options import Options, RemoveOptions, UnplannedOptions
 from cluster.plan import Finding
 from cluster.probing import probe
+from cluster.record import Record
 
 if TYPE_CHECKING:
     from cluster.downtime import Downtime
 
-NO_TOLERANCE = "etcd-no-fault-tolerance"
-"""The code of the blocker that a person can lift, by typing the node's name."""
 NOT_OBSERVED = "etcd-not-observed"
 """The code of the blocker for what could not be asked."""
 
@@ -49,33 +50,30 @@ def accepted(view: EtcdView | None, node: str, typed: str) -> list[Finding]:
     return list(quorum.may_go_down(view.voting, node).confirmations)
 
 
-def accepted_by(options: Options) -> str:
-    """What was typed to accept that no further member may fail; empty: nothing."""
-    return options.accept_lost_tolerance if isinstance(options, PlannedOptions | UnplannedOptions) else ""
+def observed(
+    api: Api, settings: Settings, node: str, options: Options, *, record: Record | None = None
+) -> list[Finding]:
+    """What forbids a control-plane node to go down, or for good, as etcd is now.
+
+    Args:
+        options: of its downtime; their type is its procedure.
+        record: its downtime's, if it is open: it may hold that a person accepted that no further member may fail.
+    """
+    view, typed = etcd.look(api, settings, node), lost_tolerance.typed(options, record)
+    if isinstance(options, RemoveOptions):
+        return list(removal_quorum.judged(view, node, typed))
+    return objections(view, node, typed)
 
 
-def observed(api: Api, settings: Settings, node: str, options: Options) -> list[Finding]:
-    """The same as :func:`objections`, of etcd as it is now."""
-    return objections(etcd.look(api, settings, node), node, accepted_by(options))
+def asking(api: Api, settings: Settings, node: str, options: Options) -> Callable[[], list[Finding]] | None:
+    """How the admission asks etcd whether a control-plane node may go; None: it failed, and is down already."""
+    return None if isinstance(options, UnplannedOptions) else partial(observed, api, settings, node, options)
 
 
 def is_control_plane(downtime: Downtime) -> bool:
     """Whether the node is a control-plane node, or was when its downtime began."""
     found = {"metadata": {"labels": downtime.record.found.labels}}
     return "control-plane" in (node_.kind(found), node_.kind(downtime.find_node() or found))
-
-
-def require(downtime: Downtime) -> None:
-    """Ask once more, immediately before the machine of a control-plane node is stopped.
-
-    Raises:
-        Blocked: etcd would lose its quorum, or it could not be observed.
-    """
-    if not is_control_plane(downtime):
-        return
-    found = observed(downtime.api, downtime.settings, downtime.node, downtime.options)
-    for one in found:
-        raise Blocked(one.code, f"{one.message}. The machine was left alone", one.remedy)
 
 
 def see_member_back(downtime: Downtime) -> str:
@@ -132,5 +130,5 @@ def _unaccepted(found: Finding, node: str, typed: str) -> Finding:
         code=found.code,
         message=f"{found.message}{also}",
         remedy=f"If that is accepted: --accept-lost-tolerance {node} (its name, typed), which is recorded. Of a "
-        f"downtime that is open: 'downtime abort {node}' first.",
+        f"downtime that is open: 'downtime decide {node} --accept-lost-tolerance {node}'.",
     )

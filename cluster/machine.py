@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from cluster import admission, etcd_quorum, eviction, limits, node, nodes, planning, reach
+from cluster import admission, etcd_consent, etcd_quorum, eviction, limits, node, nodes, reach
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
@@ -70,13 +70,10 @@ def _rebooted(downtime: Downtime, sent: str) -> bool:
 def _shut_down(downtime: Downtime) -> None:
     allowed = limits.judge_of(downtime.api, downtime.node, downtime.settings.limits, downtime.options, recorded=True)
     admission.check_again(downtime.api, downtime.node, allowed)
-    _, plan = planning.look_again(downtime)
-    if plan.blockers:
-        first = plan.blockers[0]
-        raise Blocked(first.code, first.message, first.remedy)
+    etcd_consent.feasible(downtime)
     eviction.require_still_drained(downtime)
     boot = require_identity(downtime)
-    etcd_quorum.require(downtime)
+    etcd_consent.require(downtime)
     perhaps_sent = bool(downtime.record.shut_down_boot)
     downtime.write(lambda old: change_is(old, "shutdown", boot, "intended"))
     try:

@@ -173,6 +173,7 @@ class RejoinOptions(_Chosen):
 
 
 Options = PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions
+_CONDITIONS = ("confirmed", "accept_lost_tolerance")
 _MODELS: dict[Procedure, type[PlannedOptions | UnplannedOptions | RemoveOptions | RejoinOptions]] = {
     "planned": PlannedOptions,
     "unplanned": UnplannedOptions,
@@ -186,9 +187,20 @@ def model_of(procedure: Procedure) -> type[PlannedOptions | UnplannedOptions | R
     return _MODELS[procedure]
 
 
-def same_choices(one: Options, other: Options) -> bool:
-    """Whether two downtimes were begun with the same choices. That a name was typed is a condition, not a choice."""
-    return type(one) is type(other) and one.model_dump(exclude={"confirmed"}) == other.model_dump(exclude={"confirmed"})
+def same_choices(recorded: Options, given: Options) -> bool:
+    """Whether who goes on chose nothing else than what is recorded."""
+    return type(recorded) is type(given) and not differing(recorded, given)
+
+
+def differing(recorded: Options, given: Options) -> list[str]:
+    """The choices of one procedure in which who goes on differs from what is recorded.
+
+    That a name was typed is a condition, not a choice. And who names no node to stand in chooses no other one: a run
+    that asked for it in a form goes through its flow from the top, with the parameters that it was started with.
+    """
+    names = [name for name in type(recorded).model_fields if name not in _CONDITIONS]
+    found = [name for name in names if getattr(recorded, name) != getattr(given, name)]
+    return [name for name in found if name != "designate" or given.designate]
 
 
 def parse(procedure: Procedure, document: dict[str, Any]) -> Options:

@@ -19,6 +19,7 @@ from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Failed, LockLost, Waiting
 from cluster.machine import POWER_ON
+from cluster.outage_facts import ANSWERS
 from cluster.record import Record
 from cluster.signs_of_life import back, sees_renewals, unless_back
 from cluster.ssh_probe import answers
@@ -50,7 +51,7 @@ def _proven(downtime: Downtime, proof: str, holds: held.Held) -> Seen:
 def _get_proof(downtime: Downtime) -> None:
     if outage.ssh_state(downtime) == "answers":
         if dead_kubelet.question(downtime) is not None:
-            downtime.write(_without_proof)
+            downtime.write(_without_proof_though_it_answers)
         dead_kubelet.ask(downtime)
         dead_kubelet.act(downtime)
     # A kubelet that lives although its node is not Ready ends its pods by itself.
@@ -72,18 +73,19 @@ def _require(downtime: Downtime) -> str:
         Blocked: what is said contradicts what is seen.
     """
     name, runs = downtime.node, outage.ssh_state(downtime) == "answers"
+    without = _without_proof_though_it_answers if runs else _without_proof
     try:
         found = proven_off.take(downtime)
         if found:
             return found
-        downtime.write(_without_proof)
+        downtime.write(without)
         if runs:  # nobody is asked whether it is off
             raise nobody_to_ask(proven_off.question(downtime))
         return proven_off.require(downtime)
     except (Waiting, Blocked) as error:
         if error.code not in ("still-on", "waiting-for-power-off"):
             raise
-        downtime.write(_without_proof)
+        downtime.write(without)
         offer = (
             f"'downtime decide {name} --dead-kubelet restart' (or shut-down) deals with the machine, which runs. "
             if runs
@@ -178,6 +180,10 @@ def _without_proof(old: Record) -> Record:
     return records_of.step_is(old, "prove-off", "asked")
 
 
+def _without_proof_though_it_answers(old: Record) -> Record:
+    return records_of.step_is(old, "prove-off", "asked", ANSWERS)
+
+
 def _take_off(downtime: Downtime) -> None:
     downtime.change_node(lambda old: ownership.put_in_service(old, downtime.record.id, downtime.lock.epoch))
 
@@ -237,7 +243,7 @@ def _say_loudly(downtime: Downtime, why: str) -> None:
     downtime.say("out-of-service", f"STOP: {downtime.node} is not off: {why}")
     text = f"its machine is not off, although that was proven: {why}; the out-of-service taint is taken off"
     events.emit(downtime.api, downtime.node, downtime.record.node_uid, "MachineNotOff", text, warning=True)
-    downtime.write(lambda old: _without_proof(records_of.noted(old, text)))
+    downtime.write(lambda old: _without_proof_though_it_answers(records_of.noted(old, text)))
 
 
 def _released(downtime: Downtime) -> Seen:

@@ -8,6 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cluster.ssh_probe import State
 
+ANSWERS = "the machine answers over SSH"
+"""What the record says of a step that waits while it is not off."""
+
 
 class OutageFacts(BaseModel):
     """The node's signs of life, and those of the cluster around it."""

@@ -66,6 +66,16 @@ class Loss(_Model):
     why: str = Field(description="Why it is lost, for a person.")
 
 
+class Candidate(_Model):
+    """A node that could be designated as a Run:ai system node."""
+
+    name: str
+    room: bool = Field(description="Whether the system pods that must move would find a place.")
+    gpus: int = Field(description="GPUs that it can allocate.")
+    interactive: int = Field(description="Interactive workloads on it, or such of an unknown kind.")
+    reasons: tuple[str, ...] = Field(description="What speaks for and against it, in words.")
+
+
 class Whereabouts(_Model):
     """Where a workload of a drained node went: reported, never a condition."""
 
@@ -91,5 +101,8 @@ class Plan(_Model):
     warnings: tuple[Finding, ...] = ()
     workloads: tuple[Workload, ...] = ()
     losses: tuple[Loss, ...] = Field(default=(), description="Of a removal: what is lost with the node.")
+    candidates: tuple[Candidate, ...] = Field(
+        default=(), description="Of a system node that no other can take over from: who could stand in, the best first."
+    )
     recovery: Verdict | None = None
     continued: bool = Field(default=False, description="The node is in downtime already: these are the steps left.")

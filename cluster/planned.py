@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from cluster import (
+    lost_tolerance,
+    planned_blockers,
+    planned_steps,
+    planned_warnings,
+    refused_plans,
+    taking_over,
+    verdict,
+)
 from cluster import node as node_
-from cluster import planned_blockers, planned_steps, planned_warnings, refused_plans, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
-from cluster.options import PlannedOptions
+from cluster.options import PlannedOptions, differing
 from cluster.plan import Finding, Plan
 from cluster.planned_case import Case
 from cluster.record import Record
@@ -71,10 +79,11 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("planned", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = planned_blockers.of(case)
-    if current is not None and chosen != options:
-        blockers = (_other_options(current, chosen, options), *blockers)
+    if current is not None and (names := differing(chosen, options)):
+        blockers = (refused_plans.other_options(current, "in planned maintenance", names), *blockers)
     return Plan(
         procedure="planned",
         node=case.name,
@@ -86,6 +95,7 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
         blockers=blockers,
         warnings=planned_warnings.of(case),
         workloads=case.workloads,
+        candidates=taking_over.candidates(observation, blockers),
         recovery=_verdict(case),
         continued=current is not None,
     )
@@ -117,8 +127,3 @@ def _in_downtime(record: Record) -> Finding:
     return refused_plans.in_downtime(
         record, f"'downtime resume {record.node}' goes on with it, 'downtime abort {record.node}' backs out."
     )
-
-
-def _other_options(record: Record, chosen: PlannedOptions, given: PlannedOptions) -> Finding:
-    names = [name for name in PlannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
-    return refused_plans.other_options(record, "in planned maintenance", names)

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, consent, control_plane_blockers, disruption, local_outage, service, taking_over
+from cluster import (
+    capacity,
+    consent,
+    control_plane_blockers,
+    disruption,
+    local_outage,
+    lost_tolerance,
+    service,
+    taking_over,
+)
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.options import PlannedOptions
@@ -28,7 +37,7 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += taking_over.objections(seen, case.options.designate, recorded=case.record is not None)
         found += capacity.judge(case.name, seen.nodes, seen.down, case.settings.limits)
         if isinstance(case.options, PlannedOptions):
-            found += control_plane_blockers.of(seen, case.options.accept_lost_tolerance, found)
+            found += control_plane_blockers.of(seen, lost_tolerance.typed(case.options, case.record), found)
     if case.before_taint:
         found += local_outage.mistyped(case.name, case.options.accept_outage)
         found += [*_service(case), *_own_pods(case), *_workloads(case), *_budgets(case), *_deadline(case)]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import control_plane_blockers, designation_words, disruption, gpu_return, ownership, service, takeover
+from cluster import (
+    control_plane_blockers,
+    designation_words,
+    disruption,
+    gpu_return,
+    lost_tolerance,
+    ownership,
+    service,
+    takeover,
+)
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster import workloads as workloads_
@@ -25,7 +34,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.before_shutdown:
         found += _shutdown(case)
     if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):
-        found += control_plane_blockers.warnings(case.observation, case.options.accept_lost_tolerance)
+        found += control_plane_blockers.warnings(case.observation, lost_tolerance.typed(case.options, case.record))
     if case.before_taint and "see-gpus" in case.left:
         found += _gpus(case)
     return tuple(found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cluster import dead_kubelet, etcd_quorum, outage, probing, reach
+from cluster import dead_kubelet, etcd_consent, outage, probing, procedures, reach
 from cluster import node as node_
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Failed
@@ -34,6 +34,12 @@ def _left(downtime: Downtime) -> int:
     return left(downtime.record, earlier, allowed, datetime.now(UTC))
 
 
+def stops(downtime: Downtime) -> bool:
+    """Whether the power of the machine is going to be reset next."""
+    is_next = "reset" in procedures.left(downtime.record)[:1]
+    return is_next and bool(_left(downtime)) and back(downtime) is None
+
+
 def _used_up(downtime: Downtime) -> Seen | None:
     if _left(downtime):
         return None
@@ -45,7 +51,8 @@ def _reset(downtime: Downtime) -> None:
         _require_gate(downtime)
         require_in_service(downtime)
         _require_not_another(downtime)
-        etcd_quorum.require(downtime)
+        etcd_consent.settle(downtime)
+        etcd_consent.require(downtime)
         _reset_once(downtime)
         seconds = downtime.settings.drain.back_minutes * 60
         if probing.probe(lambda: back(downtime), seconds, first=1.0) is not None:

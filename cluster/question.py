@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from cluster.plan import Loss, Workload
+from cluster.plan import Candidate, Loss, Workload
 from cluster.record import Subject
 
-TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin", "outage"})
+TYPED: frozenset[Subject] = frozenset({"power-off", "removal", "rejoin", "outage", "lost-tolerance"})
 """The subjects whose answer is the node's name, typed: what a slip of the hand must not say."""
+
+Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept", "designate"]
 
 
 class Answer(NamedTuple):
@@ -19,11 +21,13 @@ class Answer(NamedTuple):
     Attributes:
         given: ``refuse`` also where a name was to be typed, and another one was.
         at: when it was given; None: just now.
+        named: the node that was chosen, where one was to be.
     """
 
-    given: Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept"]
+    given: Given
     who: str
     at: datetime | None = None
+    named: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Question:
         found: why it is asked: what was found, in a sentence.
         pods: what it is about, if that is pods: namespace/name.
         patience_seconds: how long a form waits for its answer.
+        candidates: who could stand in for the node, the best first.
     """
 
     subject: Subject
@@ -46,6 +51,12 @@ class Question:
     found: str = ""
     patience_seconds: int = 72 * 3600
     pods: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of those of the candidates that have room."""
+        return tuple(one.name for one in self.candidates if one.room)
 
     @property
     def items(self) -> tuple[str, ...]:

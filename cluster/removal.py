@@ -6,13 +6,12 @@ deleted only after its machine was reset, or with proof that it is off that is t
 
 from __future__ import annotations
 
-from cluster import etcd_removal, eviction, host_reset, node, nodes, proven_off, reach
+from cluster import etcd_consent, etcd_removal, eviction, host_reset, node, nodes, proven_off, reach
 from cluster import pods as pod_
 from cluster import record as records_of
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
-from cluster.planning import look_again
 from cluster.procedures import left
 from cluster.record import DELETED, RESET, Record
 from cluster.restoration import to_keep
@@ -118,10 +117,7 @@ def _needs_no_reset(downtime: Downtime) -> Seen | None:
 
 def _reset(downtime: Downtime) -> None:
     if not changed(downtime.record, RESET):
-        _, plan = look_again(downtime)
-        if plan.blockers:
-            first = plan.blockers[0]
-            raise Blocked(first.code, first.message, first.remedy)
+        etcd_consent.feasible(downtime)
         found = downtime.find_node()
         if found is not None and node.ready(found):
             eviction.require_still_drained(downtime)

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from cluster import control_plane, refused_plans, remove_blockers, remove_words, verdict
+from cluster import control_plane, lost_tolerance, refused_plans, remove_blockers, remove_words, taking_over, verdict
 from cluster import node as node_
 from cluster.config import Settings
 from cluster.node import Object
 from cluster.observation import Observation
-from cluster.options import RemoveOptions
+from cluster.options import RemoveOptions, differing
 from cluster.plan import Plan
 from cluster.planned_case import Case
 from cluster.record import Record
@@ -73,11 +73,12 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("remove", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     found = observation.node or _gone(observation)
     left = _left(chosen, found["metadata"].get("labels") or {}, current, own=own)
     case = Case(observation, found, chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
-    if current is not None and own and (names := _differ(chosen, options)):
+    if current is not None and own and (names := differing(chosen, options)):
         blockers = (refused_plans.other_options(current, "being removed", names, abort=False), *blockers)
     return Plan(
         procedure="remove",
@@ -91,6 +92,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
         warnings=remove_words.warnings(case, fresh=not own),
         workloads=case.workloads,
         losses=remove_words.losses(case),
+        candidates=taking_over.candidates(observation, blockers),
         recovery=_verdict(case, own=own),
         continued=own,
     )
@@ -115,12 +117,6 @@ def _recorded(record: Record) -> RemoveOptions | None:
         return RemoveOptions.model_validate(record.options)
     except ValidationError:
         return None
-
-
-def _differ(chosen: RemoveOptions, given: RemoveOptions) -> list[str]:
-    # That the name was typed is a condition for starting, not a choice: 'plan' asks without it.
-    names = [name for name in RemoveOptions.model_fields if name != "confirmed"]
-    return [name for name in names if getattr(chosen, name) != getattr(given, name)]
 
 
 def _verdict(case: Case, *, own: bool) -> verdict.Verdict | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cluster import lost_tolerance, planned_blockers, removal_quorum, taking_over
 from cluster import node as node_
-from cluster import planned_blockers, removal_quorum, taking_over
 from cluster import pods as pod_
 from cluster.options import RemoveOptions
 from cluster.plan import Finding
@@ -39,7 +39,7 @@ def of(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
         recorded = case.record is not None
         found += taking_over.objections(seen, case.options.designate, recorded=recorded, gone_for_good=True)
         if not any(one.code == "only-control-plane-node" for one in found) and isinstance(case.options, RemoveOptions):
-            found += removal_quorum.objections(seen, case.options.accept_lost_tolerance)
+            found += removal_quorum.objections(seen, lost_tolerance.typed(case.options, case.record))
         found += [*_another_designated(case), *_recreated(case), *_tolerating(case), *_machine(case)]
     return tuple(found)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from cluster import lost_tolerance, planned_steps, planned_warnings, removal_quorum
 from cluster import node as node_
-from cluster import planned_steps, planned_warnings, removal_quorum
 from cluster.options import RemoveOptions
 from cluster.plan import Finding, Loss, PlannedStep
 from cluster.planned_case import Case, listed
@@ -44,7 +44,7 @@ def warnings(case: Case, *, fresh: bool) -> tuple[Finding, ...]:
     if before_reset(case):
         found += [*_lost(case), *_tolerating(case), *_unproven(case)]
         if isinstance(case.options, RemoveOptions):
-            found += removal_quorum.warnings(case.observation, case.options.accept_lost_tolerance)
+            found += removal_quorum.warnings(case.observation, lost_tolerance.typed(case.options, case.record))
     return tuple(found)
 
 

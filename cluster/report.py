@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cluster.errors import DowntimeError, Waiting
 from cluster.options import Procedure
-from cluster.plan import Plan, Whereabouts
+from cluster.plan import Finding, Plan, Whereabouts
 from cluster.record import Approval, Moment, Phase, Record, StepState
 from cluster.verdict import Verdict
 
@@ -38,6 +39,7 @@ class Report(_Model):
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
     timeline: tuple[Moment, ...] = ()
     plan: Plan | None = None
+    why: Finding | None = Field(default=None, description="Why the run ended before the downtime did.")
 
 
 def of_plan(plan: Plan, reason: str = "") -> Report:
@@ -68,3 +70,19 @@ def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: 
         standing=record.standing(),
         timeline=record.timeline,
     )
+
+
+def of_ended(record: Record, error: Exception, workloads: tuple[Whereabouts, ...] = ()) -> Report:
+    """The report of a run that ended before the downtime did: it waits for somebody, was refused, or failed."""
+    outcome: Outcome = "failed"
+    if isinstance(error, DowntimeError):
+        outcome = "waiting" if isinstance(error, Waiting) else "blocked" if error.exit_code == 3 else "failed"
+        why = Finding(code=error.code, message=error.message, remedy=error.remedy)
+    else:
+        why = Finding(
+            code="unexpected",
+            message=f"Something happened that this program does not know ({type(error).__name__}); the log of this run "
+            "has the details",
+            remedy=f"'downtime resume {record.node}' goes on; 'downtime abort {record.node}' backs out.",
+        )
+    return of_record(record, workloads, outcome).model_copy(update={"why": why})

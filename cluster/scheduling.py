@@ -5,7 +5,7 @@ Each is set in one update of the Node together with the note that it is ours, an
 
 from __future__ import annotations
 
-from cluster import consent, node, ownership, planning, waiting
+from cluster import consent, etcd_consent, node, ownership, waiting
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
@@ -51,10 +51,7 @@ def _taint_stands(downtime: Downtime) -> Seen | None:
 
 
 def _set_taint(downtime: Downtime) -> None:
-    found, plan = planning.look_again(downtime)
-    if plan.blockers:
-        first = plan.blockers[0]
-        raise Blocked(first.code, first.message, first.remedy)
+    found, plan = etcd_consent.feasible(downtime)
     _require_accepted(downtime, found)
     asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
     if asking:

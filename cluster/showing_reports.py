@@ -97,6 +97,8 @@ def question_markdown(question: Question) -> str:
                 "See 'systemctl status kubelet' and 'journalctl -u kubelet' on it first, if you can.",
             ]
         )
+    if question.subject == "designation":
+        return _joined(_about_stand_in(question))
     if question.subject == "return":
         return _joined(
             [
@@ -117,6 +119,18 @@ def question_markdown(question: Question) -> str:
     )
 
 
+def _about_stand_in(question: Question) -> list[str]:
+    node, rows = escaped(question.node), [[one.name, "; ".join(one.reasons)] for one in question.candidates]
+    return [
+        f"# Which node is to stand in for {node} as a Run:ai system node?",
+        f"{escaped(question.found, 2000)}. Nothing was changed yet.",
+        "The node that is named gets the label of a system node, and the system pods are seen to find a place there, "
+        "before anything else is done. Those that could be, the best first:",
+        _table(["node", "what speaks for and against it"], rows),
+        "Another one than these: cancel this run, and start it again with 'designate'.",
+    ]
+
+
 def _typed_question(question: Question) -> list[str]:
     """What is answered by typing the node's name."""
     node = escaped(question.node)
@@ -135,6 +149,14 @@ def _typed_question(question: Question) -> list[str]:
             "Run:ai control plane is down too: its users should know. Nothing was evicted yet.",
             "\n".join(f"- {escaped(pod)}" for pod in question.pods),
             f"If they may not: 'downtime abort {node}' takes the cordon off.",
+        ]
+    if question.subject == "lost-tolerance":
+        return [
+            f"# May etcd be left without a spare member by {node}?",
+            f"{escaped(question.found, 2000)}.",
+            f"If that is accepted, type the name of the node: watch the other control-plane nodes, and have {node} "
+            "back (or another one in its place) soon. If it is not: bring the other members into order first; of a "
+            f"downtime that is open, 'downtime abort {node}' backs out.",
         ]
     if question.subject == "rejoin":
         return [
@@ -159,6 +181,13 @@ def report_markdown(report: Report) -> str:
     parts = [f"# {escaped(headline(report))}"]
     if report.reason:
         parts.append(f"Reason: {escaped(report.reason, 500)}")
+    if report.why is not None:
+        why = report.why
+        parts += [
+            "## Why this run ended",
+            f"{escaped(why.message, 2000)} `{why.code}`",
+            f"What to do: {escaped(why.remedy, 2000)}" if why.remedy else "",
+        ]
     if report.went or report.workloads:
         parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
     if report.standing:

@@ -7,18 +7,24 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import local_outage, names, nodes, procedures
+from cluster import local_outage, lost_tolerance, names, nodes, procedures
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
+from cluster.options import parse
+from cluster.outage_facts import ANSWERS
 from cluster.plan import Finding
-from cluster.record import Record
+from cluster.record import Record, StepState
 from cluster.records import Records
 
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{names.NAMESPACE}/leases"
 
 
 _PROOF = "proof that the machine is off"
+_OFFERED = (
+    "a decision about its machine, which answers over SSH: its kubelet can be restarted, or the machine shut down, "
+    "over SSH; or its return, or proof that it is off"
+)
 
 
 class _Model(BaseModel):
@@ -112,6 +118,10 @@ def waits_for(record: Record, step: str) -> str:
         return ""
     if _about_outage(record, step):
         return f"somebody who accepts {state.proof}"
+    if state.proof == lost_tolerance.ASKED:
+        return "" if _tolerance_accepted(record) else f"somebody who accepts {state.proof}"
+    if _about_running_machine(record, step):
+        return "" if _machine_decided(record, state) else _OFFERED
     return {
         "approve-workloads": "a decision about interactive work",
         "approve-return": "the end of the work on the machine ('downtime resume' says that it is done)",
@@ -127,11 +137,33 @@ def _about_outage(record: Record, step: str) -> bool:
     return step in record.steps and record.steps[step].proof.startswith(local_outage.ASKED)
 
 
+def _tolerance_accepted(record: Record) -> bool:
+    return lost_tolerance.acceptance(record, parse(record.procedure, record.options)) is not None
+
+
+def _about_running_machine(record: Record, step: str) -> bool:
+    return step == "prove-off" and step in record.steps and record.steps[step].proof == ANSWERS
+
+
+def _machine_decided(record: Record, asked: StepState) -> bool:
+    """Whether somebody decided since to do something with the machine."""
+    about = [one for one in record.approvals if one.subject == "dead-kubelet" and one.at >= asked.at]
+    return bool(about) and about[-1].answer != "leave"
+
+
 def _go_on(record: Record, step: str) -> str:
     if not record.open:
         return ""
     if waits_for(record, step) and _about_outage(record, step):
         return f"downtime decide {record.node} --accept-outage {record.node}"
+    if waits_for(record, step) and record.steps[step].proof == lost_tolerance.ASKED:
+        return f"downtime decide {record.node} --accept-lost-tolerance {record.node}"
+    if waits_for(record, step) and _about_running_machine(record, step):
+        name = record.node
+        return (
+            f"downtime decide {name} --dead-kubelet restart|shut-down (once it is off: downtime decide {name} "
+            f"--confirm-off {name})"
+        )
     if waits_for(record, step) and step == "approve-workloads":
         return f"downtime decide {record.node} --interactive evict|refuse"
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cluster import local_volumes, nodes, system_nodes, takeover
+from cluster import designation, local_volumes, nodes, system_nodes, takeover
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Api, Object
 from cluster.observation import Observation
 from cluster.owners import Resolver
 from cluster.placement import Place
-from cluster.plan import Finding
+from cluster.plan import Candidate, Finding
 from cluster.record import Record
 from cluster.system_placement import must_move
 from cluster.takeover_facts import TakeoverFacts
 
+NEEDS_ANOTHER = frozenset({"last-system-node", "no-room-on-system-nodes"})
+"""The codes of the blockers that a node may take away that is designated."""
+_MOST_OFFERED = 20
 _PODS = "/api/v1/pods"
 _VOLUMES = "/api/v1/persistentvolumes"
 _NOT_OVER = "status.phase!=Succeeded,status.phase!=Failed"
@@ -124,6 +127,23 @@ def objections(seen: Observation, designate: str, *, recorded: bool, gone_for_go
     around = Around(seen.down, seen.designated, designate, recorded)
     found = judge(seen.node_name, seen.takeover, around, priorities=seen.priority_classes, gone_for_good=gone_for_good)
     return [*without_quick(quick), *found]
+
+
+def candidates(seen: Observation, found: Iterable[Finding]) -> tuple[Candidate, ...]:
+    """Who could stand in, the best first, if what was found is that another node must take over. Pure."""
+    if seen.takeover is None or not any(one.code in NEEDS_ANOTHER for one in found):
+        return ()
+    facts = seen.takeover
+    down = {*seen.down, *seen.designated}
+    ranked = designation.rank(
+        seen.node_name,
+        facts.places,
+        down,
+        bound=facts.bound,
+        owners=facts.owners,
+        priorities=seen.priority_classes,
+    )
+    return ranked[:_MOST_OFFERED]
 
 
 def without_quick(found: Iterable[Finding]) -> list[Finding]:

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from cluster import (
+    lost_tolerance,
+    refused_plans,
+    taking_over,
+    unplanned_blockers,
+    unplanned_warnings,
+    unplanned_words,
+    verdict,
+)
 from cluster import node as node_
-from cluster import refused_plans, unplanned_blockers, unplanned_warnings, unplanned_words, verdict
 from cluster.config import Settings
 from cluster.observation import Observation
-from cluster.options import UnplannedOptions
+from cluster.options import UnplannedOptions, differing
 from cluster.plan import Finding, Plan
 from cluster.record import Record
 from cluster.unplanned_case import Case
@@ -99,10 +107,11 @@ def plan(observation: Observation, options: UnplannedOptions, settings: Settings
     if chosen is None:
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("unplanned", observation, unreadable, current)
+    chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
     blockers = unplanned_blockers.of(case)
-    if current is not None and chosen != options:
-        blockers = (_other_options(current, chosen, options), *blockers)
+    if current is not None and (names := differing(chosen, options)):
+        blockers = (refused_plans.other_options(current, "in unplanned recovery", names), *blockers)
     return Plan(
         procedure="unplanned",
         node=case.name,
@@ -114,6 +123,7 @@ def plan(observation: Observation, options: UnplannedOptions, settings: Settings
         blockers=blockers,
         warnings=unplanned_warnings.of(case),
         workloads=case.workloads,
+        candidates=taking_over.candidates(observation, blockers),
         recovery=_verdict(case),
         continued=current is not None,
     )
@@ -148,8 +158,3 @@ def in_downtime(record: Record) -> Finding:
             remedy=f"'downtime status {record.node}' shows how far that is; 'downtime resume {record.node}' goes on.",
         )
     return refused_plans.in_downtime(record, f"'downtime resume {record.node}' goes on with it.")
-
-
-def _other_options(record: Record, chosen: UnplannedOptions, given: UnplannedOptions) -> Finding:
-    names = [name for name in UnplannedOptions.model_fields if getattr(chosen, name) != getattr(given, name)]
-    return refused_plans.other_options(record, "in unplanned recovery", names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import capacity, etcd_quorum, storm, taking_over
+from cluster import capacity, etcd_quorum, lost_tolerance, storm, taking_over
 from cluster import node as node_
 from cluster.plan import Finding
 from cluster.planned_case import listed
@@ -78,7 +78,7 @@ def _etcd(case: Case) -> Iterator[Finding]:
     others = any(one.kind == "control-plane" and one.name != case.name for one in case.observation.nodes)
     if node_.kind(case.node) != "control-plane" or not others:
         return
-    found = etcd_quorum.objections(case.observation.etcd, case.name, case.options.accept_lost_tolerance)
+    found = etcd_quorum.objections(case.observation.etcd, case.name, lost_tolerance.typed(case.options, case.record))
     yield from (one for one in found if case.adds_downtime or one.code == etcd_quorum.NOT_OBSERVED)
 
 

@@ -152,6 +152,13 @@ def nobody_to_ask(question: Question) -> Waiting:
             f"When it is done (and the machine switched on, if that is a person's part): 'downtime resume {node}', "
             "which says exactly that.",
         )
+    if question.subject == "lost-tolerance":
+        return Waiting(
+            "waiting-for-decision",
+            f"{question.found}. Somebody has to accept that; the machine of {node} was left alone",
+            f"Bring the other members of etcd into order; or, if it is accepted, 'downtime decide {node} "
+            f"--accept-lost-tolerance {node}'; then 'downtime resume {node}'. 'downtime abort {node}' backs out.",
+        )
     if question.subject == "outage":
         return Waiting(
             "waiting-for-decision",

@@ -9,51 +9,12 @@ from deployments.consoles import somebody_is_there, standard_output
 
 if TYPE_CHECKING:
     from cluster.downtime import Ask
-    from cluster.options import Options
-    from cluster.plan import Plan
-    from cluster.question import Answer, Question
-
-
-# What a node that is designated may mend.
-_WITHOUT_ANOTHER = {"last-system-node", "no-room-on-system-nodes"}
+    from cluster.question import Answer, Given, Question
 
 
 def go_on(question: str) -> bool:
     """Ask whether to go on; anything but yes is no."""
     return _read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def lost_tolerance(made: Plan, output: Output) -> bool:
-    """Whether the person at the terminal accepts, by typing the node's name, that no further member of etcd may fail.
-
-    Only asked where nothing else forbids the plan.
-    """
-    from cluster.etcd_quorum import NO_TOLERANCE
-
-    asker_is_there = output is Output.text and somebody_is_there()
-    if made.continued or not asker_is_there or [one.code for one in made.blockers] != [NO_TOLERANCE]:
-        return False
-    standard_output().print(f"{made.blockers[0].message}. If that is accepted, type the node's name; else: no.")
-    return _read("Node that goes down all the same: ").strip() == made.node
-
-
-def designate(made: Plan, options: Options) -> Options | None:
-    """Ask which node is to become a system node first, if that is all that forbids the plan.
-
-    Returns:
-        The options with the answer; None: nothing was to be asked, or nobody was named.
-    """
-    from cluster.options import RejoinOptions
-
-    codes = {one.code for one in made.blockers}
-    if not codes or not codes <= _WITHOUT_ANOTHER or options.designate or isinstance(options, RejoinOptions):
-        return None
-    console = standard_output()
-    console.print()
-    console.print(f"Another node can become a Run:ai system node first, and {made.node} then go down.")
-    console.print(made.blockers[0].remedy)
-    name = _read("Node to designate (nothing: none): ").strip()
-    return options.model_copy(update={"designate": name}) if name and name != "later" else None
 
 
 def asker(output: Output) -> Ask | None:
@@ -68,16 +29,28 @@ def _ask(question: Question) -> Answer:
 
     console = standard_output()
     console.print()
+    if question.subject == "designation":
+        name = _about_stand_in(question)
+        return Answer("designate" if name else "refuse", who(), named=name)
     answer = _answer(question)
     if answer is None:
         raise nobody_to_ask(question)
     return Answer(answer, who())
 
 
-_Given = Literal["evict", "refuse", "done", "off", "confirmed", "leave", "restart", "shut-down", "accept"]
+def _about_stand_in(question: Question) -> str:
+    """The node that stands in; empty: none."""
+    console = standard_output()
+    console.print(
+        f"Another node can become a Run:ai system node first, and {question.node} then go down. The best are:"
+    )
+    for one in question.candidates:
+        console.print(f"  {one.name} ({'; '.join(one.reasons)})")
+    name = _read("Node to designate (nothing: none): ").strip()
+    return "" if name == "later" else name
 
 
-def _answer(question: Question) -> _Given | None:
+def _answer(question: Question) -> Given | None:
     match question.subject:
         case "return":
             return _about_return(question)
@@ -89,6 +62,8 @@ def _answer(question: Question) -> _Given | None:
             return "confirmed" if _typed(question) else "refuse"
         case "outage":
             return _about_outage(question)
+        case "lost-tolerance":
+            return _about_tolerance(question)
         case _:
             return _about_workloads(question)
 
@@ -144,6 +119,14 @@ def _about_outage(question: Question) -> Literal["accept"] | None:
     console.print("With its database the Run:ai control plane is down too: its users should know. If that is accepted:")
     console.print("type the node's name. Anything else: not now ('downtime decide').")
     return "accept" if _read("Node that may take them down: ").strip() == question.node else None
+
+
+def _about_tolerance(question: Question) -> Literal["accept", "refuse"]:
+    from cluster.showing import shown
+
+    console = standard_output()
+    console.print(f"{shown(question.found, 2000)}. If that is accepted, type the node's name; else: no.")
+    return "accept" if _read("Node that goes down all the same: ").strip() == question.node else "refuse"
 
 
 def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:

@@ -40,6 +40,7 @@ def decide(
     interactive: AnswerOption = None,
     allow_tolerating: choices.ToleratingOption = "",
     accept_outage: choices.OutageOption = "",
+    accept_lost_tolerance: choices.ToleranceOption = "",
     keep_designation: choices.KeepOption = False,
     confirm_off: ConfirmOffOption = "",
     dead_kubelet: DeadKubeletAnswer = None,
@@ -50,7 +51,7 @@ def decide(
 ) -> None:
     """Answer what the downtime of a node asks. The answer holds for the workloads that are there now."""
     with orderly(), ending(output) as end:
-        from cluster import coming_back, proven_off
+        from cluster import coming_back, etcd_consent, proven_off
         from cluster import dead_kubelet as dead_kubelets
         from cluster import downtime as downtimes
         from cluster.errors import Misused
@@ -59,15 +60,15 @@ def decide(
         from deployments.sessions import open_right_session
 
         node_name(node)
-        typed = (allow_tolerating, accept_outage, confirm_off, accept_flapping)
+        typed = (allow_tolerating, accept_outage, accept_lost_tolerance, confirm_off, accept_flapping)
         chosen = interactive is not None or dead_kubelet is not None or keep_designation
         if not chosen and not any(one.strip() for one in typed):
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
                 'Give --interactive evict (or refuse), --allow-tolerating "reason", --accept-outage NODE, '
-                "--keep-designation, --confirm-off NODE, --dead-kubelet restart (or leave, or shut-down), or "
-                "--accept-flapping NODE.",
+                "--accept-lost-tolerance NODE, --keep-designation, --confirm-off NODE, --accept-flapping NODE, or "
+                "--dead-kubelet restart (or leave, or shut-down).",
             )
         end.about(node)
         session = open_right_session(config)
@@ -78,6 +79,9 @@ def decide(
         with downtimes.go_on(session.api, session.settings, node) as downtime:
             decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
             decided |= _about_system_pods(downtime, accept_outage.strip(), person, keep=keep_designation)
+            if accept_lost_tolerance.strip():
+                accepted = etcd_consent.accept(downtime, accept_lost_tolerance.strip(), person)
+                decided["accept"] = [*decided.get("accept", []), *accepted]
             if confirm_off.strip():
                 proven_off.confirm(downtime, confirm_off, person)
                 decided["off"] = [downtime.node]

@@ -136,15 +136,7 @@ def _perform(how: _How, node: str, end: Ending) -> Report:
         return report.of_plan(made, how.options.reason)
     if how.output is Output.text:
         commands_plan.show(made, how.output)
-    chosen = asking.designate(made, how.options) if ask is not None else None
-    if chosen is not None:
-        how = replace(how, options=chosen)
-        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
-        commands_plan.show(made, how.output)
-    if asking.lost_tolerance(made, how.output):
-        how = replace(how, options=how.options.model_copy(update={"accept_lost_tolerance": node}))
-        made = commands_plan.make(how.session, node, how.options, checksums=checksums)
-    how, made = _confirmed(how, made)
+    how, made = _confirmed(how, made, checksums=checksums)
     _require_feasible(made)
     if not how.yes and not asking.go_on("Go on?"):
         raise _declined()
@@ -190,18 +182,23 @@ def _require_one(nodes: list[str]) -> None:
         raise Misused("one-at-a-time", "Several nodes are named, and each has to be looked at", "Take them one by one.")
 
 
-def _confirmed(how: _How, made: Plan) -> tuple[_How, Plan]:
-    """With the name that the person at the terminal types, where that is needed; that confirms the plan as well."""
-    from dataclasses import replace
-
+def _confirmed(how: _How, made: Plan, *, checksums: bool) -> tuple[_How, Plan]:
+    """With what the person at the terminal says, where that is needed; a typed name confirms the plan as well."""
     from cluster import confirming
     from deployments import asking, commands_plan
 
-    ask, asked = asking.asker(how.output), confirming.question(made, how.options)
-    if ask is None or asked is None:
-        return replace(how, options=confirming.continued(made, how.options)), made
-    now = replace(how, options=confirming.confirmed(how.options, asked, ask(asked)), yes=True)
-    return now, made if made.feasible else commands_plan.make(now.session, made.node, now.options)
+    ask = asking.asker(how.output)
+    how = replace(how, options=confirming.continued(made, how.options))
+    while ask is not None and (asked := confirming.question(made, how.options)) is not None:
+        before, answer = how.options, ask(asked)
+        how = replace(how, options=confirming.confirmed(before, asked, answer))
+        if how.options == before:
+            break
+        how = replace(how, yes=how.yes or answer.given == "confirmed")
+        if not made.feasible:
+            made = commands_plan.make(how.session, made.node, how.options, checksums=checksums)
+            commands_plan.show(made, how.output)
+    return how, made
 
 
 def _require_person(output: Output) -> None:

@@ -1,6 +1,7 @@
 """How every procedure begins: with its plan. Then it goes through its steps."""
 
 from collections.abc import Callable
+from functools import partial
 
 from cluster import report
 from cluster.downtime import Downtime, Start, who
@@ -16,9 +17,8 @@ def begin(
     plan = planning.plan(node, options, dry_run=dry_run)  # reads, judges the recovery gate, publishes; changes nothing
     if dry_run:
         return report.of_plan(plan, options.reason)
-    options, given = approval.of_plan(plan, options)  # of what can't be undone: the name is typed; may suspend this run
-    if given and not plan.feasible:
-        plan = planning.plan(node, options, dry_run=False)  # what a person said takes a blocker away
+    # Of what can't be undone the name is typed, and a stand-in is named where one is needed; may suspend this run.
+    plan, options, given = approval.of_plan(plan, options, partial(planning.plan, node, dry_run=False))
     planning.require_feasible(plan)
     start = Start(plan.procedure, node, options, plan.recovery, requested_by or who(), approvals=given)
     with downtimes.enter(start) as downtime:  # lock, admission, record: opened or continued

@@ -88,11 +88,13 @@ def through(downtime: Downtime) -> Report:
     designation.designate(downtime)  # of the last system node: another one first
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
+    approval.of_lost_tolerance(downtime)  # of a control-plane node, as etcd is by now; may suspend
     scheduling.taint(downtime)
     approval.of_power_off(downtime)  # of a dead node alone: is its machine off? May suspend this run
     workloads.see_gone(downtime)
     removal.save(downtime)  # what a rejoin needs
     approval.of_power_off(downtime)  # once more: a person's word holds for minutes
+    approval.of_lost_tolerance(downtime)
     removal.reset_host(downtime)
     approval.of_power_off(downtime)
     removal.remove_member(downtime)  # of etcd, of a control-plane node

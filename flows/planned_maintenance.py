@@ -79,8 +79,10 @@ def through(downtime: Downtime) -> Report:
     designation.designate(downtime)  # of the last system node: another one first
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
+    approval.of_lost_tolerance(downtime)  # of a control-plane node, as etcd is by now; may suspend
     scheduling.taint(downtime)
     workloads.see_gone(downtime)
+    approval.of_lost_tolerance(downtime)
     machine.shut_down(downtime)
     machine.see_off(downtime)
     approval.of_return(downtime)  # hours or days pass here; may suspend

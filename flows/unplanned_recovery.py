@@ -74,11 +74,13 @@ def unplanned_recovery(
 def through(downtime: Downtime) -> Report:
     """All steps, in order. Those that are done, or not in the plan, do nothing; nor do most once the node is back."""
     outage.judge_down(downtime)  # back within the grace: only its services are seen
+    approval.of_stopping(downtime)  # of a control-plane node whose machine runs, if it is to be stopped; may suspend
     outage.see_machine(downtime)
     outage.see_services(downtime)
     designation.designate_for_failed(downtime)  # of the last system node
     scheduling.cordon(downtime)
     outage.taint(downtime)  # workloads migrate now
+    approval.of_stopping(downtime)
     outage.reset(downtime)
     outage.prove_off(downtime)  # of a machine that answers: what to do with it. May suspend this run
     approval.of_release(downtime)  # once more: a person's word holds for minutes

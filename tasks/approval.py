@@ -4,6 +4,7 @@ A served run suspends, with a form in the Prefect UI, and its lock is released; 
 asked; otherwise the run ends with exit code 4 and goes on by ``downtime decide`` and ``downtime resume``.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from prefect.context import TaskRunContext
@@ -11,7 +12,16 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import filter_flow_run_input, keyset_from_base_key
 from prefect.runtime import deployment
 
-from cluster import confirming, out_of_service, removal, showing_reports, waiting
+from cluster import (
+    confirming,
+    dead_kubelet,
+    etcd_consent,
+    out_of_service,
+    power_reset,
+    removal,
+    showing_reports,
+    waiting,
+)
 from cluster.downtime import Ask, Downtime
 from cluster.options import Options
 from cluster.plan import Plan
@@ -37,22 +47,46 @@ def of_power_off(downtime: Downtime) -> None:
     removal.ask_beforehand(downtime)
 
 
+def of_lost_tolerance(downtime: Downtime) -> None:
+    """Of a control-plane node that is to go: ask, if etcd could lose no further member then, and nobody accepted that.
+
+    At a terminal the step itself asks, at the last moment; it is a task, and a form must be asked for outside of it.
+    """
+    if deployment.id:
+        etcd_consent.settle_beforehand(downtime)
+
+
+def of_stopping(downtime: Downtime) -> None:
+    """The same of a node that failed, before its machine is stopped or reset although it runs."""
+    if deployment.id and (dead_kubelet.stops(downtime) or power_reset.stops(downtime)):
+        etcd_consent.settle_beforehand(downtime)
+
+
 def of_release(downtime: Downtime) -> None:
     """See proof once more that the machine is off, before what is stuck on it is released."""
     out_of_service.ask_beforehand(downtime)
 
 
-def of_plan(plan: Plan, options: Options) -> tuple[Options, tuple[Approval, ...]]:
-    """See that a person typed the node's name, where that is needed before anything is done; the options with it.
+def of_plan(
+    plan: Plan, options: Options, again: Callable[[Options], Plan]
+) -> tuple[Plan, Options, tuple[Approval, ...]]:
+    """See that a person said what is needed before anything is done; plan and options with it, and the answers.
 
-    Without anybody who could be asked they are as they were, and what needs the name refuses.
+    Without anybody who could be asked both are as they were, and what needs an answer refuses.
+
+    Args:
+        again: makes the plan anew, with what was said.
     """
-    options = confirming.continued(plan, options)
-    question, how = confirming.question(plan, options), ask()
-    if question is None or how is None:
-        return options, ()
-    answer = how(question)
-    return confirming.confirmed(options, question, answer), (confirming.approval(question, answer),)
+    options, how = confirming.continued(plan, options), ask()
+    given: tuple[Approval, ...] = ()
+    while how is not None and (question := confirming.question(plan, options)) is not None:
+        answer, before = how(question), options
+        options = confirming.confirmed(options, question, answer)
+        if options == before:
+            break
+        given = (*given, confirming.approval(question, answer))
+        plan = plan if plan.feasible else again(options)  # what was said takes away what forbade it
+    return plan, options, given
 
 
 def ask() -> Ask | None:

@@ -1,7 +1,7 @@
 """Entering a downtime, going on with one, and closing it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from prefect import get_run_logger, task
@@ -21,7 +21,7 @@ from tasks.terminal import TERMINAL
 def enter(start: Start) -> Iterator[Downtime]:
     """Open the downtime of a node, or go on with the one that is open; the lock is released at the end, in any case."""
     start = replace(start, flow_run=str(flow_run.id or ""))
-    with downtime.enter(sessions.api(), sessions.settings(), start, say, approval.ask()) as entered:
+    with _reported(downtime.enter(sessions.api(), sessions.settings(), start, say, approval.ask())) as entered:
         yield entered
 
 
@@ -33,10 +33,26 @@ def go_on(node: str, who: str = "", *, abort: bool = False, work_done: bool = Fa
         work_done: the work on the machine is done. Else a person is asked, if that is waited for.
     """
     api, settings = sessions.api(), sessions.settings()
-    with downtime.go_on(api, settings, node, say, approval.ask(), abort=abort) as entered:
+    with _reported(downtime.go_on(api, settings, node, say, approval.ask(), abort=abort)) as entered:
         if abort or work_done:
             waiting.answer_by_resuming(entered, who or downtime.who())
         yield entered
+
+
+@contextmanager
+def _reported(way_in: AbstractContextManager[Downtime]) -> Iterator[Downtime]:
+    """The same, and a report of a run that ends before the downtime does, once the lock is released.
+
+    A suspension is no end, and no exception of this kind.
+    """
+    entered: Downtime | None = None
+    try:
+        with way_in as entered:
+            yield entered
+    except Exception as error:
+        if entered is not None:
+            publishing.ended(entered, error)
+        raise
 
 
 @task(name="close", **RETRIES)

@@ -4,7 +4,7 @@ Where the node's name is to be typed, the form itself refuses any other text, an
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from prefect.input import RunInput
 from pydantic import Field, create_model
@@ -45,6 +45,12 @@ class MachineAnswer(_Form):
     )
 
 
+class StandInAnswer(_Form):
+    """The node that stands in as a system node, typed: one of those that are listed above."""
+
+    designate: str
+
+
 class TypedAnswer(_Form):
     """The node's name, typed."""
 
@@ -60,9 +66,14 @@ _TYPED = {
     "power-off": ("Node that is off", "Type the name of the node. If its machine runs, its pods will run twice."),
     "removal": ("Node that goes for good", "Type the name of the node, to remove it for good."),
     "rejoin": ("Node that the machine is to be", "Type the name of the node, if it is the right machine."),
+    "lost-tolerance": ("Node that goes all the same", "Type the name of the node, if no further member may fail then."),
     "outage": ("Node that may take them down", "Type the name of the node, to accept that they are down with it."),
 }
-_SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {"power-off": "off", "outage": "accept"}
+_SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {
+    "power-off": "off",
+    "outage": "accept",
+    "lost-tolerance": "accept",
+}
 """What the typed name says, where that is not ``confirmed``."""
 
 
@@ -70,15 +81,29 @@ def of(question: Question) -> type[_Form]:
     """The form for a question."""
     if question.subject in TYPED:
         return _typed(question)
+    if question.subject == "designation":
+        return _stand_in(question)
     return _CHOSEN[question.subject]
 
 
 def _typed(question: Question) -> type[TypedAnswer]:
     title, text = _TYPED[question.subject]
-    # A node's name has no special character but the dot; an escape that a browser's dialect lacks would break the form.
-    pattern = f"^{question.node.replace('.', '[.]')}$"
-    field = Field(title=title, description=text, pattern=pattern, min_length=1, max_length=253)
+    field = _name(title, text, question.node)
     return create_model("TypedAnswer", __base__=TypedAnswer, confirm_node=(str, field))
+
+
+def _stand_in(question: Question) -> type[StandInAnswer]:
+    text = f"Type the name of one of those with room that are listed above. It takes over from {question.node}."
+    field = _name("Node that becomes a Run:ai system node first", text, *question.offered)
+    return create_model("StandInAnswer", __base__=StandInAnswer, designate=(str, field))
+
+
+def _name(title: str, text: str, *names: str) -> Any:
+    """A field that takes one of these names, and refuses any other text."""
+    # A node's name has no special character but the dot; an escape that a browser's dialect lacks would break the form.
+    one_of = "|".join(name.replace(".", "[.]") for name in names)
+    pattern = f"^({one_of})$" if len(names) > 1 else f"^{one_of}$"
+    return Field(title=title, description=text, pattern=pattern, min_length=1, max_length=253)
 
 
 def answer(question: Question, given: _Form, at: datetime | None) -> Answer:
@@ -87,6 +112,8 @@ def answer(question: Question, given: _Form, at: datetime | None) -> Answer:
         case TypedAnswer():
             said: Literal["off", "confirmed", "accept"] = _SAID.get(question.subject, "confirmed")
             return Answer(said if given.confirm_node == question.node else "refuse", given.who, at)
+        case StandInAnswer():
+            return Answer("designate", given.who, at, given.designate)
         case WorkloadsAnswer() | MachineAnswer():
             return Answer(given.decision, given.who, at)
         case _:

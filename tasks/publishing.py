@@ -2,12 +2,15 @@
 
 import re
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from cluster import showing_backups, showing_checks, showing_reports
+from cluster import report, showing_backups, showing_checks, showing_reports, whereabouts
 from cluster.backup_report import BackupReport
-from cluster.plan import Plan
+from cluster.downtime import Downtime
+from cluster.errors import DowntimeError
+from cluster.plan import Plan, Whereabouts
 from cluster.report import Report
 from cluster.verdict import Verdict
 
@@ -22,17 +25,34 @@ def plan(made: Plan) -> None:
         create_table_artifact(rows, key=_key("workloads", made.node), description=f"Workloads on {made.node}")
 
 
-def final(report: Report) -> None:
+def final(made: Report) -> None:
     """The report of a downtime."""
     if _in_a_run():
-        text = showing_reports.report_markdown(report)
-        create_markdown_artifact(text, key=_key("report", report.node), description="The report")
+        text = showing_reports.report_markdown(made)
+        create_markdown_artifact(text, key=_key("report", made.node), description="The report")
 
 
-def backup(report: BackupReport) -> None:
+def ended(downtime: Downtime, error: Exception) -> None:
+    """The report of a run that ends before the downtime does. What prevents it never hides why that run ended."""
+    if not _in_a_run():
+        return
+    try:
+        final(report.of_ended(downtime.record, error, _whereabouts(downtime)))
+    except Exception as problem:  # noqa: BLE001 (whatever it is: the run ends for the other reason, and says that)
+        get_run_logger().warning("The report could not be published: %s", type(problem).__name__)
+
+
+def _whereabouts(downtime: Downtime) -> tuple[Whereabouts, ...]:
+    try:
+        return whereabouts.of(downtime.api.with_patience(0), downtime.node, downtime.record.workloads)
+    except DowntimeError:
+        return ()
+
+
+def backup(made: BackupReport) -> None:
     """A backup set that was taken."""
     if _in_a_run():
-        create_markdown_artifact(showing_backups.markdown(report), key="backup", description="The backup set")
+        create_markdown_artifact(showing_backups.markdown(made), key="backup", description="The backup set")
 
 
 def verdict(found: Verdict) -> None:

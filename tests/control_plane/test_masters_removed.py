@@ -13,7 +13,7 @@ from cluster import limits, performing, planning, procedures, rejoin_limits
 from cluster.admission import Others
 from cluster.downtime import Start, enter, go_on
 from cluster.errors import Blocked, DowntimeError, Waiting
-from cluster.options import RejoinOptions, RemoveOptions, Role
+from cluster.options import PlannedOptions, RejoinOptions, RemoveOptions, Role
 from cluster.record import Record
 from cluster.remove import STEPS
 from cluster.step import perform
@@ -28,6 +28,7 @@ from tests.control_plane.protocol_states import fleet_of, machine_of, record_of
 from tests.control_plane.removing import host, there
 from tests.control_plane.test_removal_killed import QUICK, killed_again_and_again
 
+_NO_QUORUM = ("etcd-no-quorum", "etcd-quorum", "etcd-not-observed")
 SICK = ("etcd-unhealthy", "etcd-mute", "member-stays")
 
 
@@ -150,6 +151,33 @@ def test_member_that_fails_during_the_drain_keeps_the_machine_from_being_reset(m
         masters.fault(node, "etcd-unhealthy", present=False)
     assert removing.resume(settings, fourth.node, abort=True).phase == "closed"
     assert there(masters.api, fourth.node)
+
+
+def test_removal_that_takes_over_a_downtime_asks_etcd_in_its_admission(masters: Masters, fourth: Host) -> None:
+    """The plan was feasible; a member failed since. What was accepted for the maintenance was not for the removal."""
+    node, settings = fourth.node, removing.settings_of(masters.lab)
+    api, options = apis.connect(settings.cluster), removing.options_of(fourth.node)
+    maintenance = PlannedOptions(reason="test", interactive="evict", accept_lost_tolerance=node)
+    _, plan = planning.plan(api, settings, node, maintenance, depth="checksums")
+    with enter(api, settings, Start("planned", node, maintenance, plan.recovery, removing.WHO)):
+        pass
+    _, plan = planning.plan(api, settings, node, options, depth="checksums")
+    assert plan.feasible, plan.blockers
+    start = Start("remove", node, options, plan.recovery, removing.WHO)
+    for sick, codes in ((NAMES[:1], ("etcd-no-fault-tolerance",)), (NAMES[:2], _NO_QUORUM)):
+        for one in sick:
+            masters.fault(one, "etcd-unhealthy")
+        with pytest.raises(Blocked) as raised, enter(api, settings, start):
+            pass
+        assert raised.value.code in codes
+        record = record_of(masters.api, node)
+        assert record is not None
+        assert record["procedure"] == "planned"
+    for one in NAMES:
+        masters.fault(one, "etcd-unhealthy", present=False)
+    with enter(api, settings, start) as downtime:
+        assert downtime.record.procedure == "remove"
+    assert removing.resume(settings, node, abort=True).phase == "closed"
 
 
 @pytest.mark.long

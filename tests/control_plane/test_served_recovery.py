@@ -108,7 +108,7 @@ def test_what_to_do_with_a_machine_that_runs_is_asked_once_its_work_starts_elsew
 
 
 def test_machine_that_is_left_alone_ends_the_run_with_what_is_stuck_and_the_abort_deployment_backs_out(
-    lab: Lab, lab_api: Api, make_node: MakeNode, make_object: MakeObject, served: Runs
+    lab: Lab, lab_api: Api, make_node: MakeNode, make_object: MakeObject, served: Runs, tmp_path: Path
 ) -> None:
     host = make_node()
     stuck = notebook(lab_api, make_object, host.node)
@@ -116,11 +116,19 @@ def test_machine_that_is_left_alone_ends_the_run_with_what_is_stuck_and_the_abor
     wait_for_ready(lab_api, host.node, ready=False)
     run = served.start("unplanned-recovery", node=host.node, **QUICK)
     served.wait_for_form(run, "dead-kubelet")
+    (status,) = command(lab, tmp_path, "status", host.node, "--output", "json").document
+    assert "its kubelet can be restarted, or the machine shut down" in status["now"]["waits_for"]
+    assert status["now"]["go_on"].startswith(f"downtime decide {host.node} --dead-kubelet restart|shut-down")
     assert served.answer(run, {"decision": "leave", "who": "anna"})["status"] == "ACCEPT"
     said = served.wait(run, "FAILED")["message"]
     assert "answers over SSH: it is not off" in said
     assert stuck["metadata"]["name"] in said
     assert "--dead-kubelet restart" in said
+    # What a person in the UI looks at first says it too.
+    report = served.artifacts(run)[f"report-{host.node}"]
+    assert f"# Unplanned recovery of {host.node} goes on when somebody lets it" in report
+    assert stuck["metadata"]["name"] in report
+    assert "## Still standing" in report
 
     back = served.start("abort-downtime", node=host.node, requested_by="frida")
     served.wait(back, "COMPLETED")

@@ -12,7 +12,13 @@ from cluster.record import Subject
 from cluster.showing_reports import question_markdown
 from tasks import forms
 
-SAID = {"power-off": "off", "outage": "accept", "removal": "confirmed", "rejoin": "confirmed"}
+SAID = {
+    "power-off": "off",
+    "outage": "accept",
+    "lost-tolerance": "accept",
+    "removal": "confirmed",
+    "rejoin": "confirmed",
+}
 
 
 def test_there_is_a_word_for_each_of_them() -> None:
