@@ -78,7 +78,7 @@ class DryRun:
         except Blocked as error:
             if error.code in _NOT_THE_OBJECTS_FAULT:
                 raise
-            answers.refused.append(f"{title(body)}: {_VALUE.sub(r'\1', error.message)}")
+            answers.refused.append(f"{title(body)}: {_without_values(error.message)}")
         else:
             answers.accepted += 1
 
@@ -87,9 +87,15 @@ class DryRun:
         if version not in self._kinds:
             listed = (self._api.get(_root(version)) or {}).get("resources") or ()
             self._kinds[version] = {
-                str(one["kind"]): (str(one["name"]), bool(one["namespaced"])) for one in listed if "/" not in one["name"]
+                str(one["kind"]): (str(one["name"]), bool(one["namespaced"]))
+                for one in listed
+                if "/" not in one["name"]
             }
         return self._kinds[version]
+
+
+def _without_values(message: str) -> str:
+    return _VALUE.sub(r"\1", message)
 
 
 def _root(version: str) -> str:

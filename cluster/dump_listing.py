@@ -45,7 +45,7 @@ KINDS = (
     "VIEW",
 )
 _TOLD = (("TABLE", "tables"), ("INDEX", "indexes"), ("SEQUENCE", "sequences"), ("FUNCTION", "functions"))
-_NOT_THAT = re.compile(r"(?:TABLE DATA|SEQUENCE SET|OPERATOR (?:CLASS|FAMILY)|SCHEMA - public) ")
+_NOT_THAT = re.compile(r"(?:TABLE DATA|MATERIALIZED VIEW DATA|SEQUENCE SET|OPERATOR (?:CLASS|FAMILY)|SCHEMA - public) ")
 _ENTRY = re.compile(r"\d+; \d+ \d+ (?P<rest>.+)")
 _HEAD = re.compile(r";\s+(?P<key>[A-Za-z ]+): (?P<value>.*)")
 _NAMED = 5

@@ -35,7 +35,8 @@ _OURS_NOT_THE_DUMPS = {
 # Partitions each by themselves, and no table of an extension: as they were counted when the set was taken.
 _ROWS = r"""
 SET row_security = off;
-SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname)
+SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I',
+              n.nspname || '.' || c.relname, n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d

@@ -16,8 +16,8 @@ from cluster.postgres_server import Server
 from cluster.secret_refs import ReadSecret, SecretRef, resolve
 
 _HOW = (
-    "Name it by reference, since it holds a password: file:PATH, env:VARIABLE or secret:NAMESPACE/NAME#KEY; there stands "
-    "a URL like postgresql://user:password@host:5432/postgres?sslmode=verify-full."
+    "Name it by reference, since it holds a password: file:PATH, env:VARIABLE or secret:NAMESPACE/NAME#KEY. There "
+    "stands a URL like postgresql://user:password@host:5432/postgres?sslmode=verify-full."
 )
 # libpq's own names of what a URL may say after its "?" (https://www.postgresql.org/docs/15/libpq-envars.html).
 _QUERY = {

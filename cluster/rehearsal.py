@@ -229,9 +229,7 @@ def _dry_run(bodies: dict[str, list[restorable.Object]], means: Means, report: R
         _answered(f"{title} dry run", answers.accepted, answers.refused, answers.unknown, server.server, report)
 
 
-def _answered(
-    check: str, accepted: int, refused: list[str], unknown: list[str], server: str, report: Report
-) -> None:
+def _answered(check: str, accepted: int, refused: list[str], unknown: list[str], server: str, report: Report) -> None:
     if refused:
         remedy = "See whether Run:ai on that server is of the version that the set is of."
         report.add("FAILED", check, f"{server} would refuse {len(refused)} of them: {some(refused)}", remedy)

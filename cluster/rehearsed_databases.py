@@ -39,9 +39,7 @@ class Add(Protocol):
         ...
 
 
-def rehearse(
-    manifest: Manifest, reader: Reader, server_for: Callable[[int], Any], seconds: float, add: Add
-) -> None:
+def rehearse(manifest: Manifest, reader: Reader, server_for: Callable[[int], Any], seconds: float, add: Add) -> None:
     """Restore every database of the set into one server; the roles first.
 
     Raises:
@@ -85,7 +83,11 @@ def _globals(server: Server, reader: Reader, part: Part, add: Add) -> bool:
         add("FAILED", part.title, str(error))
         return False
     if applied.errors:
-        add("FAILED", part.title, f"PostgreSQL refused {len(applied.errors)} statements (SQLSTATE {some(applied.errors)})")
+        add(
+            "FAILED",
+            part.title,
+            f"PostgreSQL refused {len(applied.errors)} statements (SQLSTATE {some(applied.errors)})",
+        )
         return False
     if applied.tablespaces:
         remedy = "Before a real restore, make their folders on the new server."
@@ -97,7 +99,9 @@ def _globals(server: Server, reader: Reader, part: Part, add: Add) -> bool:
 
 def _database(server: Server, reader: Reader, part: Part, seconds: float, roles: bool, add: Add) -> None:
     began = time.monotonic()
-    listed, complaints = dump_restore.read_listing(server, lambda take: _beginning(reader, part, take), _LISTING_SECONDS)
+    listed, complaints = dump_restore.read_listing(
+        server, lambda take: _beginning(reader, part, take), _LISTING_SECONDS
+    )
     if listed is None:
         _unreadable(reader, part, complaints, server, add)
         return

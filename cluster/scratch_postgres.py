@@ -61,7 +61,13 @@ def scratch_server(programs: Programs, seconds: float = READY_SECONDS) -> Iterat
     """
     guard = subprocess.Popen(
         # Isolated from variables and folders of Python's, and without site-packages: it needs none.
-        [sys.executable, "-I", "-S", str(Path(__file__).with_name("scratch_guard.py")), _specification(programs, seconds)],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(__file__).with_name("scratch_guard.py")),
+            _specification(programs, seconds),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from deployments import (
     commands_doctor,
     commands_going_on,
     commands_plan,
+    commands_rehearsal,
     commands_run,
     commands_schema,
     commands_serve,
@@ -47,6 +48,7 @@ app.command()(commands_backup.backup)
 app.command()(commands_check.check_recovery)
 app.command()(commands_serve.serve)
 app.command()(commands_doctor.doctor)
+app.command()(commands_rehearsal.rehearse_recovery)
 app.command()(commands_schema.schema)
 
 

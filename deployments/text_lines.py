@@ -1,17 +1,22 @@
-"""Lines of a check on a terminal: level, what was checked, what was found, and what to do about it."""
+"""Lines of a check on a terminal: level, what was found, and what to do about it."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING
 
-from cluster.showing import shown
-from cluster.verdict import Line
-from deployments.text_plan import LEVELS
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cluster.verdict import Line
 
 
 def show(console: Console, line: Line) -> None:
-    """Print one line, and its remedy below it unless it passed."""
+    """Print one line, with its remedy where there is something to do."""
+    from rich.text import Text
+
+    from cluster.showing import shown
+    from deployments.text_plan import LEVELS
+
     text = Text(f"{line.level:6} ", style=LEVELS[line.level])
     text.append(f"{shown(line.check)}: {shown(line.reason, 1000)}", style="default")
     console.print(text, soft_wrap=True)
