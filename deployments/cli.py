@@ -14,6 +14,7 @@ from deployments import (
     commands_going_on,
     commands_plan,
     commands_rehearsal,
+    commands_restore_plan,
     commands_run,
     commands_schema,
     commands_serve,
@@ -49,6 +50,7 @@ app.command()(commands_check.check_recovery)
 app.command()(commands_serve.serve)
 app.command()(commands_doctor.doctor)
 app.command()(commands_rehearsal.rehearse_recovery)
+app.command()(commands_restore_plan.restore_plan)
 app.command()(commands_schema.schema)
 
 

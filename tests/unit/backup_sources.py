@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ def whole(*more: FileSource, dump: FileSource | None = None) -> Gathered:
     """All that the gate asks for, and perhaps more."""
     now = datetime.now(UTC)
     backend = dump or of_bytes("database", "backend", "postgresql/backend.dump", DUMP, began=now, entries=3)
-    sources: Sequence[FileSource | DeclaredSource] = (
+    sources: tuple[FileSource | DeclaredSource, ...] = (
         of_bytes("runaiconfig", "runai", "runaiconfig.json", json.dumps(RUNAICONFIG).encode(), objects=1),
         of_bytes("helm-values", "runai-backend", "helm/runai-backend.json", b'{"global": {}}'),
         of_bytes("helm-values", "runai-cluster", "helm/runai-cluster.json", b'{"cluster": {}}'),

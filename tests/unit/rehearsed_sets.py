@@ -30,13 +30,13 @@ GRANT reporting TO backend;
 ALTER ROLE backend SET statement_timeout = '60s';
 """
 # What can come back otherwise than it was: partitions, generated values, functions, triggers, an extension's objects.
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE EXTENSION hstore;
 CREATE SCHEMA audit AUTHORIZATION backend;
 CREATE TYPE public.state AS ENUM ('pending', 'running');
 CREATE TABLE public.users (
-    id bigserial PRIMARY KEY, name text NOT NULL UNIQUE, secret bytea, state public.state DEFAULT 'pending', more hstore,
-    CHECK (length(name) > 0));
+    id bigserial PRIMARY KEY, name text NOT NULL UNIQUE, secret bytea, more hstore,
+    state public.state DEFAULT 'pending', CHECK (length(name) > 0));
 CREATE INDEX users_state ON public.users (state) WHERE state = 'running';
 CREATE TABLE audit."Odd ""Name" (id int REFERENCES public.users (id), at timestamptz NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE audit.y2026 PARTITION OF audit."Odd ""Name" FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
@@ -50,7 +50,7 @@ GRANT SELECT ON public.users TO reporting;
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.users USING (name = current_user);
 INSERT INTO public.users (name, secret, more)
-    SELECT 'user-' || n, sha256(n::text::bytea), hstore('n', n::text) FROM generate_series(1, {ROWS}) n;
+    SELECT 'user-' || n, sha256(n::text::bytea), hstore('n', n::text) FROM generate_series(1, 500) n;
 INSERT INTO audit."Odd ""Name" SELECT id, '2026-01-01'::timestamptz + id * interval '1 day' FROM public.users;
 """
 

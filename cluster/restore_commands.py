@@ -1,0 +1,226 @@
+"""Shell commands of a restore plan. Pure: texts in, texts out; nothing is run, and no secret is in any of them.
+
+They are for bash with kubectl, helm, jq and age, and read three variables that the plan's first step sets: ``SET`` (the
+set's folder), ``KEY`` (the file with the private key) and ``WORK`` (a folder for notes that the plan itself makes).
+Passwords go from the new cluster's Secret through pipes: never through an argument, which every user of a machine sees.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.manifest import Part
+from cluster.restorable import SERVERS_OWN
+from cluster.service import BACKEND_NAMESPACE
+
+POSTGRES = "runai-backend-postgresql"
+METRICS = "runai-backend-thanos-receive"
+_AUTH = ("global.postgresql.auth", "postgresql.auth")
+_COMPARED = 5
+# For both a single object and a List; what the old cluster's server set, the new one refuses.
+_CLEAN = (
+    f"def clean: del(.status, {', '.join(f'.metadata.{name}' for name in SERVERS_OWN)}); "
+    'if .kind == "List" then .items |= map(clean) else clean end'
+)
+_LABELS = (
+    '.nodes[] | .name as $n | (.labels | to_entries[] | @sh "kubectl label node \\($n) \\(.key + "=" + .value) '
+    '--overwrite"), (.annotations | to_entries[] | @sh "kubectl annotate node \\($n) \\(.key + "=" + .value) '
+    '--overwrite"), (.taints[] | @sh "kubectl taint node \\($n) \\(.key + "=" + (.value // "") + ":" + .effect) '
+    '--overwrite")'
+)
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the control plane's database will be, by the values of its release (``database_of``).
+
+    Attributes:
+        host: of a server outside of the cluster; empty: the pod of the release.
+        secret, key: the Secret in the release's namespace that holds the password.
+    """
+
+    host: str = ""
+    port: int = 5432
+    user: str = "postgres"
+    secret: str = POSTGRES
+    key: str = "postgres-password"
+
+    @property
+    def outside(self) -> bool:
+        """Whether it is a server of its own."""
+        return bool(self.host)
+
+
+def database_of(values: Mapping[str, Any]) -> Database:
+    """Where the database is, by the values of the release ``runai-backend``; no password is read."""
+    outside = _value(values, "postgresql.enabled") is False
+    found = next((auth for auth in _AUTH if _value(values, f"{auth}.existingSecret")), "")
+    secret = str(_value(values, f"{found}.existingSecret") or POSTGRES) if found else POSTGRES
+    which = "userPasswordKey" if outside else "adminPasswordKey"
+    key = str(_value(values, f"{found}.secretKeys.{which}") or ("password" if outside else "postgres-password"))
+    if not outside:
+        return Database(secret=secret, key=key)
+    auth = _AUTH[0]
+    return Database(
+        host=str(_value(values, f"{auth}.host") or "HOST"),
+        port=int(_value(values, f"{auth}.port") or 5432),
+        user=str(_value(values, f"{auth}.username") or "postgres"),
+        secret=secret,
+        key=key,
+    )
+
+
+def read(part: Part) -> str:
+    """Writes a part in the clear to standard output."""
+    file = f'"$SET"/{shlex.quote(part.path or "")}'
+    return f'age --decrypt --identity "$KEY" {file}' if part.encrypted else f"cat {file}"
+
+
+def fetch(name: str, set_id: str) -> list[str]:
+    """Brings the set to this machine; of a local store it is only named."""
+    local = name.removeprefix("file://").removeprefix("local://")
+    if local.startswith("/"):
+        return [f"export SET={shlex.quote(local.rstrip('/') + '/' + set_id)}"]
+    source = f"{name.rstrip('/')}/{set_id}"
+    if name.startswith("s3://"):
+        copy = f'aws s3 cp --recursive {shlex.quote(source)} "$SET"'
+    else:
+        program = "import fsspec, sys; fs, root = fsspec.core.url_to_fs(sys.argv[1]); fs.get(root, sys.argv[2], True)"
+        copy = f'python3 -c {shlex.quote(program)} {shlex.quote(source)} "$SET"'
+    return [f'export SET="$WORK"/{shlex.quote(set_id)}', copy]
+
+
+def verify(parts: tuple[Part, ...]) -> str:
+    """Compares every file with the checksum that its manifest has."""
+    sums = "\n".join(f"{part.sha256}  {part.path}" for part in parts)
+    return f"(cd \"$SET\" && sha256sum --check --strict) <<'SUMS'\n{sums}\nSUMS"
+
+
+def helm(part: Part, release: str, chart: str, namespace: str, version: str) -> str:
+    """Installs a release with the values that were saved; they hold passwords, and go through a pipe."""
+    exact = f" --version {shlex.quote(version)}" if version else ""
+    return (
+        f"{read(part)} \\\n  | helm upgrade --install {release} {chart} --namespace {namespace} --create-namespace"
+        f"{exact} --values - --wait --timeout 30m"
+    )
+
+
+def password(database: Database) -> str:
+    """Defines the shell function ``password``: prints the superuser's password of the *new* server, and a line end."""
+    data = f"go-template={{{{index .data {database.key!r} | base64decode}}}}".replace("'", '"')
+    return (
+        f"password() {{ kubectl get secret -n {BACKEND_NAMESPACE} {shlex.quote(database.secret)} "
+        f"-o {shlex.quote(data)}; echo; }}"
+    )
+
+
+def on_server(database: Database, source: str, program: str) -> str:
+    """Runs one of PostgreSQL's programs with what ``source`` writes as its input, and the password before it."""
+    # "read" takes a line from a pipe byte by byte, and leaves all the rest to the program.
+    inner = f"IFS= read -r PGPASSWORD && export PGPASSWORD && exec {program}"
+    if database.outside:
+        place = f"--host={shlex.quote(database.host)} --port={database.port} --username={shlex.quote(database.user)}"
+        run = f"sh -c {shlex.quote(f'{inner} {place}')}"
+    else:
+        pod = f"kubectl exec -i -n {BACKEND_NAMESPACE} {POSTGRES}-0 --"
+        run = f"{pod} sh -c {shlex.quote(f'{inner} --username={database.user}')}"
+    return f"{{ password; {source}; }} \\\n  | {run}"
+
+
+def roles(part: Part, database: Database) -> str:
+    """Makes the roles. That of the superuser is left as it is: its password belongs to the new server."""
+    kept = f"{read(part)} | grep -vE '^(CREATE|ALTER) ROLE \"?{database.user}\"?( WITH .*)?;$'"
+    return on_server(database, kept, "psql --no-psqlrc --quiet --set=VERBOSITY=terse --dbname=template1")
+
+
+def dump(part: Part, database: Database) -> str:
+    """Restores a database under its own name, with its own settings; the empty one of a new installation goes."""
+    arguments = "--clean --if-exists --create --exit-on-error --no-tablespaces --dbname=template1"
+    return on_server(database, read(part), f"pg_restore {arguments}")
+
+
+def compare(part: Part, database: Database) -> str:
+    """Counts the rows of the largest tables; empty: they were not counted when the set was taken."""
+    tables = (part.contents.tables if part.contents is not None else None) or {}
+    largest = sorted(tables, key=lambda name: (-tables[name], name))[:_COMPARED]
+    if not largest:
+        return ""
+    queries = [
+        # For a person's eyes; the names are quoted as SQL wants it.
+        f"SELECT {_literal(name)} AS table, count(*) AS now, {tables[name]} AS expected FROM ONLY {_identifier(name)}"  # noqa: S608
+        for name in largest
+    ]
+    sql = " UNION ALL ".join(queries) + ";"
+    program = f"psql --no-psqlrc --dbname={shlex.quote(part.name)}"
+    return on_server(database, f"printf '%s\\n' {shlex.quote(sql)}", program)
+
+
+def writers_down() -> list[str]:
+    """Stops all that writes into the database, and notes how many there were of each."""
+    listed = '{range .items[*]}{.kind}/{.metadata.name} {.spec.replicas}{"\\n"}{end}'
+    space = BACKEND_NAMESPACE
+    return [
+        f"kubectl get deployment,statefulset -n {space} -o jsonpath={shlex.quote(listed)} \\\n"
+        f"  | grep -v '^StatefulSet/{POSTGRES} ' > \"$WORK\"/replicas",
+        f'while read -r what count; do kubectl scale -n {space} "$what" --replicas=0; done < "$WORK"/replicas',
+        f"until ! kubectl get pods -n {space} --no-headers | grep -vE '^{POSTGRES}-|Completed'; do sleep 5; done",
+    ]
+
+
+def writers_up() -> list[str]:
+    """Starts them again."""
+    space = BACKEND_NAMESPACE
+    return [
+        f'while read -r what count; do kubectl scale -n {space} "$what" --replicas="$count"; done < "$WORK"/replicas',
+        f'while read -r what count; do kubectl rollout status -n {space} "$what" --timeout=15m; done '
+        '< "$WORK"/replicas',
+    ]
+
+
+def metrics(part: Part) -> list[str]:
+    """Puts the files of Thanos back into its volume, and has it read them."""
+    number = part.name.rpartition("-")[2]
+    pod = f"{METRICS}-{number if number.isdigit() else 0}"
+    space = BACKEND_NAMESPACE
+    volume = (
+        "[.spec.volumes[] | select(.persistentVolumeClaim).name] as $v "
+        "| [.spec.containers[].volumeMounts[] | select(.name as $n | $v | index($n)).mountPath][0]"
+    )
+    folder = f"kubectl get pod -n {space} {pod} -o json | jq -r {shlex.quote(volume)}"
+    return [
+        f'folder="$({folder})"',
+        f'{read(part)} \\\n  | kubectl exec -i -n {space} {pod} -- tar -x -f - -C "$folder"',
+        f"kubectl delete pod -n {space} {pod}",
+        f"kubectl rollout status -n {space} statefulset/{METRICS} --timeout=15m",
+    ]
+
+
+def apply(part: Part) -> str:
+    """Applies whole objects, without what the old cluster's server had set in them."""
+    return f"{read(part)} \\\n  | jq {shlex.quote(_CLEAN)} \\\n  | kubectl apply --server-side --force-conflicts -f -"
+
+
+def nodes(part: Part) -> list[str]:
+    """Labels, annotations and taints of the nodes, as commands in a file that is looked at before it is run."""
+    made = f'{read(part)} \\\n  | jq -r {shlex.quote(_LABELS)} > "$WORK"/nodes.sh'
+    return [made, 'cat "$WORK"/nodes.sh', 'bash "$WORK"/nodes.sh']
+
+
+def _value(values: Mapping[str, Any], path: str) -> Any:
+    found: Any = values
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _literal(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
+def _identifier(name: str) -> str:
+    schema, _, table = name.partition(".")
+    return ".".join(f'"{one}"' for one in (schema.replace('"', '""'), table.replace('"', '""')))
