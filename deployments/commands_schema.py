@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
+import operator
+import types
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -29,52 +33,30 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None
     typer.echo(json.dumps(document(name), indent=2))
 
 
+# Where the model of each is; imported only when it is asked for.
+_MODELS = {
+    SchemaName.plan: "cluster.plan:Plan",
+    SchemaName.status: "cluster.status:Status,Unreadable",
+    SchemaName.report: "cluster.report:Report",
+    SchemaName.doctor: "cluster.examination:Examination",
+    SchemaName.config: "cluster.config:Settings",
+    SchemaName.manifest: "cluster.manifest:Manifest",
+    SchemaName.backup: "cluster.backup_report:BackupReport",
+    SchemaName.check_recovery: "cluster.verdict:Verdict",
+    SchemaName.rehearsal: "cluster.rehearsing:RehearsalReport",
+    SchemaName.restore_plan: "cluster.restore_plan:RestorePlan",
+}
+
+
 def document(name: SchemaName) -> dict[str, Any]:
-    """The schema, as JSON Schema 2020-12."""
+    """The schema, as JSON Schema 2020-12; of several models, that of a list in which each of them may be."""
     from pydantic import TypeAdapter
 
-    adapter: TypeAdapter[Any]
-    match name:
-        case SchemaName.plan:
-            from cluster.plan import Plan
-
-            adapter = TypeAdapter(Plan)
-        case SchemaName.status:
-            from cluster.status import Status, Unreadable
-
-            adapter = TypeAdapter(list[Status | Unreadable])
-        case SchemaName.report:
-            from cluster.report import Report
-
-            adapter = TypeAdapter(Report)
-        case SchemaName.doctor:
-            from cluster.examination import Examination
-
-            adapter = TypeAdapter(Examination)
-        case SchemaName.config:
-            from cluster.config import Settings
-
-            adapter = TypeAdapter(Settings)
-        case SchemaName.manifest:
-            from cluster.manifest import Manifest
-
-            adapter = TypeAdapter(Manifest)
-        case SchemaName.backup:
-            from cluster.backup_report import BackupReport
-
-            adapter = TypeAdapter(BackupReport)
-        case SchemaName.check_recovery:
-            from cluster.verdict import Verdict
-
-            adapter = TypeAdapter(Verdict)
-        case SchemaName.rehearsal:
-            from cluster.rehearsing import RehearsalReport
-
-            adapter = TypeAdapter(RehearsalReport)
-        case SchemaName.restore_plan:
-            from cluster.restore_plan import RestorePlan
-
-            adapter = TypeAdapter(RestorePlan)
+    module, _, names = _MODELS[name].partition(":")
+    models = [getattr(importlib.import_module(module), each) for each in names.split(",")]
+    either: Any = functools.reduce(operator.or_, models)
+    kind: Any = types.GenericAlias(list, (either,)) if len(models) > 1 else either
+    adapter = TypeAdapter[Any](kind)
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
