@@ -63,6 +63,10 @@ class Unreadable(_Model):
     error: Finding
 
 
+Statuses = list[Status | Unreadable]
+"""What the command prints for programs."""
+
+
 def of_open(api: Api) -> tuple[list[Status], list[Unreadable]]:
     """Every node in downtime, the longest one first; and those whose records cannot be read.
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
-import operator
-import types
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -28,35 +25,32 @@ class SchemaName(StrEnum):
     restore_plan = "restore-plan"
 
 
+# Imported only for the one that is asked for.
+_MODELS: dict[SchemaName, tuple[str, str]] = {
+    SchemaName.plan: ("cluster.plan", "Plan"),
+    SchemaName.status: ("cluster.status", "Statuses"),
+    SchemaName.report: ("cluster.report", "Report"),
+    SchemaName.doctor: ("cluster.examination", "Examination"),
+    SchemaName.config: ("cluster.config", "Settings"),
+    SchemaName.manifest: ("cluster.manifest", "Manifest"),
+    SchemaName.backup: ("cluster.backup_report", "BackupReport"),
+    SchemaName.check_recovery: ("cluster.verdict", "Verdict"),
+    SchemaName.rehearsal: ("cluster.rehearsing", "RehearsalReport"),
+    SchemaName.restore_plan: ("cluster.restore_plan", "RestorePlan"),
+}
+
+
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
     """Print a JSON schema: of an output, of the configuration, or of the manifest of a backup set."""
     typer.echo(json.dumps(document(name), indent=2))
 
 
-# Where the model of each is; imported only when it is asked for.
-_MODELS = {
-    SchemaName.plan: "cluster.plan:Plan",
-    SchemaName.status: "cluster.status:Status,Unreadable",
-    SchemaName.report: "cluster.report:Report",
-    SchemaName.doctor: "cluster.examination:Examination",
-    SchemaName.config: "cluster.config:Settings",
-    SchemaName.manifest: "cluster.manifest:Manifest",
-    SchemaName.backup: "cluster.backup_report:BackupReport",
-    SchemaName.check_recovery: "cluster.verdict:Verdict",
-    SchemaName.rehearsal: "cluster.rehearsing:RehearsalReport",
-    SchemaName.restore_plan: "cluster.restore_plan:RestorePlan",
-}
-
-
 def document(name: SchemaName) -> dict[str, Any]:
-    """The schema, as JSON Schema 2020-12; of several models, that of a list in which each of them may be."""
+    """The schema, as JSON Schema 2020-12."""
     from pydantic import TypeAdapter
 
-    module, _, names = _MODELS[name].partition(":")
-    models = [getattr(importlib.import_module(module), each) for each in names.split(",")]
-    either: Any = functools.reduce(operator.or_, models)
-    kind: Any = types.GenericAlias(list, (either,)) if len(models) > 1 else either
-    adapter = TypeAdapter[Any](kind)
+    module, model = _MODELS[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(getattr(importlib.import_module(module), model))
     printed = name not in (SchemaName.config, SchemaName.manifest)
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -95,7 +95,7 @@ def test_read_only_bucket_is_said_so(objects: ObjectStore) -> None:
 
 
 def test_store_that_is_cut_off_is_said_so_and_what_was_begun_is_named(objects: ObjectStore) -> None:
-    store = opened(objects, 10)
+    store = opened(objects, 5)
 
     def work(sink: Sink) -> None:
         sink.write(b"x" * (20 << 20))
@@ -105,7 +105,7 @@ def test_store_that_is_cut_off_is_said_so_and_what_was_begun_is_named(objects: O
     try:
         error = refused(store, of_work("k", "n", "f", work))
         assert error.code in ("store-unreachable", "store-hangs")
-        assert "half-taken folder" in remove_half(store, SET, error).changed[0]
+        assert "half-taken folder" in remove_half(opened(objects, 0.2), SET, error).changed[0]
     finally:
         objects.back()
     assert objects.names() == [], "what was uploaded is no object"
