@@ -100,6 +100,10 @@ bench: packages  ## measure: power loss to Running elsewhere, beside Kubernetes 
 bench-hosts: packages  ## the same on kubeadm hosts with real kubelets (10 minutes; root)
 	@$(BIN)/python -m bench --hosts
 
+.PHONY: bench-backup
+bench-backup: packages  ## the same of a dump: streamed, hashed and encrypted beside kubectl exec (4 minutes; no root)
+	@$(BIN)/python -m bench.backup
+
 .PHONY: demo
 demo: setup  ## a node of a real cluster through planned maintenance, before your eyes (root)
 	@$(BIN)/python -m lab.demo

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import metadata
 
-from cluster import gate, keeping
+from cluster import gate, keeping, recovery
 from cluster.api import Api
 from cluster.backup_report import BackupReport, TakenPart
 from cluster.config import Settings
 from cluster.downtime import Say, require_cluster, silent
 from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
-from cluster.judging import GateSettings
 from cluster.lock import Lock, Purpose
 from cluster.manifest import Manifest, Part
 from cluster.part_source import Gathered
 from cluster.reach import MASKER
-from cluster.recovery import BACKEND, storage_options
 from cluster.set_writer import SetWriter, new_set, refused_plaintext, remove_half
 from cluster.showing_sizes import size
 from cluster.store_writing import WritableStore
@@ -45,7 +43,7 @@ PURPOSE = Purpose(
 RENEWAL_SECONDS = 120.0
 _TELL_SECONDS = 10.0
 # What these checks refuse is damaged: it must not be taken for a set. Others say what the set lacks.
-_DAMAGE = ("manifest", "size", "checksum", "cluster")
+_DAMAGE = ("manifest", "size", "checksum", "contents", "cluster")
 
 
 def take(
@@ -89,7 +87,7 @@ def _take(
         raise refused_plaintext()
     store = _store(api, settings)
     store.ids()
-    if api.get(BACKEND) is None:
+    if api.get(recovery.BACKEND) is None:
         raise Blocked(
             "not-self-hosted",
             "There is no namespace runai-backend: the control plane is not on this cluster (SaaS), nothing to save",
@@ -122,7 +120,7 @@ def _store(api: Api, settings: Settings) -> WritableStore:
             "There is no store to take a backup into: [recovery] store is not set",
             "Set it to a folder or a URL, on another machine than those of the cluster.",
         )
-    return WritableStore(settings.recovery.store, storage_options(api, settings))
+    return WritableStore(settings.recovery.store, recovery.storage_options(api, settings))
 
 
 def _gathered(api: Api, settings: Settings, gather: Gather, say: Say) -> Gathered:
@@ -220,7 +218,7 @@ def _judged(
         Failed: it is not good. What is damaged is removed; what only lacks something stays, and the gate refuses it.
     """
     # How old a rehearsal is, is a matter of the gate alone: no new set has one.
-    limits = GateSettings(cluster_uid=uid, max_age=timedelta(hours=settings.recovery.max_age_hours))
+    limits = replace(recovery.limits(settings), cluster_uid=uid, rehearsal_max_age=None)
     verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock)
     if not verdict.blocks:
         return verdict

@@ -181,6 +181,22 @@ class Store:
             raise FileRefused("store-file", f"{set_id}/{path} is longer than {limit} bytes", "Take a new backup set.")
         return content
 
+    def names(self, set_id: str, folder: str) -> list[str]:
+        """The names of what lies in a folder of a set; none, if there is no such folder.
+
+        Raises:
+            StoreError: the store failed.
+        """
+
+        def listing(_: Beat) -> list[str]:
+            try:
+                found = self._open()[0].ls(self._path(set_id, folder), detail=False)
+            except FileNotFoundError:
+                return []
+            return [str(name).rstrip("/").rpartition("/")[2] for name in found]
+
+        return self._call(f"{set_id}/{folder}", listing)
+
     @contextmanager
     def opened(self, set_id: str, path: str) -> Iterator[OpenedFile]:
         """A file of a set, to be read from its beginning piece by piece; each read has the deadline of a call.

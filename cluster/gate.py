@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from cluster.backups import DOCUMENT_BYTES, FileRefused, SetEntry, Store, StoreError, time_of
+from cluster.backups import SetEntry, Store
+from cluster.check_lines import NEW_SET, failed, good, passed, warning
 from cluster.errors import DowntimeError
-from cluster.judging import NEW_SET, REQUIRED, Depth, GateSettings, Requirement, Seen, SetEvidence, judge_set
-from cluster.manifest import ManifestError, Part
+from cluster.evidence import Depth, GateSettings, Seen, SetEvidence
+from cluster.judging import REQUIRED, Requirement, judge_set
+from cluster.set_reading import compared, left, look, read_back
 from cluster.verdict import BLOCKER_CODE, Level, Line, Outcome, Verdict, conclude, overridden
 
 __all__ = [
@@ -62,16 +65,16 @@ def judge(
     lines = _half_taken([each.id for each in sets if each.half_taken])
     whole = sorted((each for each in sets if not each.half_taken), key=_when, reverse=True)
     if not whole:
-        return conclude([*lines, _failed("set", "there is no backup set in the store", NEW_SET)], now)
+        return conclude([*lines, failed("set", "there is no backup set in the store", NEW_SET)], now)
     judged = [(each.id, judge_set(each, now, settings, required, depth)) for each in whole]
-    chosen = next((index for index, (_, found) in enumerate(judged) if not _bad(found)), None)
+    chosen = next((index for index, (_, found) in enumerate(judged) if good(found)), None)
     if chosen is None:
         newest, found = judged[0]
-        others = [_warning("older-set", f"set {name} cannot take its place: {_why(bad)}") for name, bad in judged[1:]]
+        others = [warning("older-set", f"set {name} cannot take its place: {_why(bad)}") for name, bad in judged[1:]]
         return conclude([*lines, *found, *others], now, newest)
     name, found = judged[chosen]
     newer = [
-        _warning("newer-set", f"set {bad_name} is newer, and bad: {_why(bad)}") for bad_name, bad in judged[:chosen]
+        warning("newer-set", f"set {bad_name} is newer, and bad: {_why(bad)}") for bad_name, bad in judged[:chosen]
     ]
     return conclude([*lines, *newer, *found], now, name)
 
@@ -85,6 +88,7 @@ def check(
     required: Sequence[Requirement] = REQUIRED,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     deadline_seconds: float | None = None,
+    identities: Sequence[Any] = (),
 ) -> Verdict:
     """Gathers what the store shows, and judges it. Never raises for what a store does: that blocks, with the reason.
 
@@ -96,25 +100,25 @@ def check(
         required: what a set must hold.
         clock: the time; ages are counted when all was read, as that may take long.
         deadline_seconds: for all of it; by default 2 minutes, or 2 hours with checksums.
+        identities: private keys; without one, what was noted of encrypted files when they were taken counts.
     """
     if self_hosted is None:
         reason = "whether the namespace runai-backend exists could not be observed"
         remedy = "See that the API server answers and that namespaces may be read (downtime doctor), then run again."
-        return conclude([_failed("flavour", reason, remedy)], clock())
+        return conclude([failed("flavour", reason, remedy)], clock())
     if not self_hosted:
         reason = "no namespace runai-backend: the control plane is not on this cluster (SaaS), nothing of it to restore"
-        line = Line(level="PASS", check="flavour", reason=reason)
-        return Verdict(verdict="not-applicable", lines=(line,), judged_at=clock())
+        return Verdict(verdict="not-applicable", lines=(passed("flavour", reason),), judged_at=clock())
     if store is None:
         remedy = "Set [recovery] store to the folder or URL that backup sets are taken into."
-        return conclude([_failed("store", "no backup store is configured", remedy)], clock())
+        return conclude([failed("store", "no backup store is configured", remedy)], clock())
     seconds = DEADLINE_SECONDS[depth] if deadline_seconds is None else deadline_seconds
+    reading = _Reading(store, settings, required, depth, clock, time.monotonic() + seconds, identities)
     try:
-        sets = _gather(store, settings, required, depth, clock, seconds)
+        verdict = _judged(reading)
     except DowntimeError as error:
-        return conclude([_failed("store", error.message, error.remedy)], clock())
-    verdict = judge(sets, clock(), settings, required, depth)
-    answers = Line(level="PASS", check="store", reason=f"{store.name} answers")
+        return conclude([failed("store", error.message, error.remedy)], clock())
+    answers = passed("store", f"{store.name} answers")
     return verdict.model_copy(update={"lines": (answers, *verdict.lines)})
 
 
@@ -126,116 +130,91 @@ def check_set(
     depth: Depth = "checksums",
     required: Sequence[Requirement] = REQUIRED,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    identities: Sequence[Any] = (),
 ) -> Verdict:
     """The same of one set alone, as whoever has just taken it wants to know. Never raises for what a store does."""
     end = time.monotonic() + DEADLINE_SECONDS[depth]
+    reading = _Reading(store, settings, required, depth, clock, end, identities)
     try:
-        evidence = look(store, SetEntry(set_id, time_of(set_id)), end)
-        lines = judge_set(evidence, clock(), settings, required, "sizes")
-        if depth == "checksums" and not _bad(lines):
-            evidence = _read_back(store, evidence, end)
-            lines = judge_set(evidence, clock(), settings, required, depth)
+        listed = store.sets()
+        at = next((at for at, entry in enumerate(listed) if entry.id == set_id), None)
+        if at is None:
+            return conclude([failed("set", f"there is no set {set_id} in the store")], clock(), set_id)
+        lines = reading.of(listed, at)[1]
     except DowntimeError as error:
-        return conclude([_failed("store", error.message, error.remedy)], clock(), set_id)
+        return conclude([failed("store", error.message, error.remedy)], clock(), set_id)
     return conclude(lines, clock(), set_id)
 
 
-def _gather(
-    store: Store,
-    settings: GateSettings,
-    required: Sequence[Requirement],
-    depth: Depth,
-    clock: Callable[[], datetime],
-    seconds: float,
-) -> list[SetEvidence]:
-    """What is needed to judge: sets from the newest on, until one is good or all the rest are too old.
+@dataclass(frozen=True)
+class _Reading:
+    """One check that is under way."""
 
-    Of older folders within the limit only the half-taken ones are added, since those are news.
-    """
-    end = time.monotonic() + seconds
-    found: list[SetEvidence] = []
-    good = False
-    for entry in store.sets():
-        now = clock()
-        looked = any(not each.half_taken for each in found)
-        if looked and entry.taken is not None and now - entry.taken > settings.max_age:
-            break
-        _left(store, end)
-        if good:
-            if not store.has_manifest(entry.id):
-                found.append(SetEvidence(entry.id, entry.taken, half_taken=True))
-            continue
-        evidence = look(store, entry, end)
-        lines = judge_set(evidence, now, settings, required, "sizes")
-        if depth == "checksums" and not _bad(lines):
-            evidence = _read_back(store, evidence, end)
-            lines = judge_set(evidence, now, settings, required, depth)
-        found.append(evidence)
-        # A folder whose name tells no time stands before the others, and may be older than they are.
-        good = entry.taken is not None and not evidence.half_taken and not _bad(lines)
-    return found
+    store: Store
+    settings: GateSettings
+    required: Sequence[Requirement]
+    depth: Depth
+    clock: Callable[[], datetime]
+    end: float
+    identities: Sequence[Any]
 
+    def of(self, listed: Sequence[SetEntry], at: int) -> tuple[SetEvidence, list[Line]]:
+        """What one of the listed folders shows, and the lines about it; read back only if all else is good."""
+        seen = look(self.store, listed[at], self.end)
+        evidence = compared(self.store, seen, listed[at + 1 :], self.settings, self.end)
+        lines = judge_set(evidence, self.clock(), self.settings, self.required, "sizes")
+        if self.depth == "checksums" and good(lines):
+            evidence = read_back(self.store, evidence, self.end, self.identities)
+            lines = judge_set(evidence, self.clock(), self.settings, self.required, self.depth)
+        return evidence, lines
 
-def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
-    """What a folder of the store shows without reading its files back.
+    def all(self, listed: Sequence[SetEntry]) -> list[SetEvidence]:
+        """What is needed to judge: sets from the newest on, until one is good or all the rest are too old.
 
-    Args:
-        end: when it must be done, as ``time.monotonic()`` counts.
+        Of older folders within the limit only the half-taken ones are added, since those are news.
+        """
+        found: list[SetEvidence] = []
+        enough = False
+        for at, entry in enumerate(listed):
+            looked = any(not each.half_taken for each in found)
+            if looked and entry.taken is not None and self.clock() - entry.taken > self.settings.max_age:
+                break
+            left(self.store, self.end)
+            if enough:
+                if not self.store.has_manifest(entry.id):
+                    found.append(SetEvidence(entry.id, entry.taken, half_taken=True))
+                continue
+            evidence, lines = self.of(listed, at)
+            found.append(evidence)
+            # A folder whose name tells no time stands before the others, and may be older than they are.
+            enough = entry.taken is not None and not evidence.half_taken and good(lines)
+        return found
 
-    Raises:
-        StoreError: the store failed, or the time is over.
-    """
-    try:
-        manifest = store.read_manifest(entry.id)
-    except (ManifestError, FileRefused) as error:
-        return SetEvidence(entry.id, entry.taken, problem=error, half_taken=error.code == "manifest-missing")
-    files = {}
-    for part in manifest.files:
-        _left(store, end)
-        files[part.path or ""] = _see(store, entry.id, part)
-    return SetEvidence(entry.id, entry.taken, manifest, files=files)
+    def moved_on(self, listed: Sequence[SetEntry], found: Sequence[SetEvidence]) -> bool:
+        """Whether sets came, went, or were finished since they were listed."""
+        if {entry.id for entry in self.store.sets()} != {entry.id for entry in listed}:
+            return True
+        return any(each.half_taken and self.store.has_manifest(each.id) for each in found)
 
 
-def _see(store: Store, set_id: str, part: Part) -> Seen:
-    try:
-        size = store.size(set_id, part)
-        readable = part.kind == "runaiconfig" and size <= DOCUMENT_BYTES
-        return Seen(size, content=store.read(set_id, part.path or "") if readable else None)
-    except FileRefused as error:
-        return Seen(problem=error.message)
+def _judged(reading: _Reading) -> Verdict:
+    """The verdict; once more from the beginning, if it blocks and sets came or went while they were read."""
+    listed, found, verdict = _once(reading)
+    if verdict.blocks and reading.moved_on(listed, found):
+        verdict = _once(reading)[2]
+    return verdict
 
 
-def _read_back(store: Store, evidence: SetEvidence, end: float) -> SetEvidence:
-    files = dict(evidence.files)
-    for part in evidence.manifest.files if evidence.manifest else ():
-        path = part.path or ""
-        try:
-            files[path] = replace(files[path], sha256=store.checksum(evidence.id, part, _left(store, end)))
-        except FileRefused as error:
-            files[path] = Seen(problem=error.message)
-    return replace(evidence, files=files)
-
-
-def _left(store: Store, end: float) -> float:
-    """Seconds until the end, which must not have come."""
-    left = end - time.monotonic()
-    if left <= 0:
-        raise StoreError(
-            "store-slow",
-            f"the backup store {store.name} was not read in time",
-            "See that the store is fast enough for its backup sets, then run again.",
-        )
-    return left
+def _once(reading: _Reading) -> tuple[list[SetEntry], list[SetEvidence], Verdict]:
+    listed = reading.store.sets()
+    found = reading.all(listed)
+    return listed, found, judge(found, reading.clock(), reading.settings, reading.required, reading.depth)
 
 
 def _when(evidence: SetEvidence) -> tuple[datetime, str]:
     began = evidence.manifest.began if evidence.manifest else evidence.taken
     # One that tells no time could be the newest: it is never passed over in silence.
     return began or datetime.max.replace(tzinfo=UTC), evidence.id
-
-
-def _bad(lines: Sequence[Line]) -> bool:
-    return any(line.level == "FAILED" for line in lines)
 
 
 def _why(lines: Sequence[Line]) -> str:
@@ -248,12 +227,4 @@ def _half_taken(names: Sequence[str]) -> list[Line]:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     named = ", ".join(names[:3])
-    return [_warning("half-taken", f"without a manifest, so not finished and not counted: {named}{more}")]
-
-
-def _failed(name: str, reason: str, remedy: str) -> Line:
-    return Line(level="FAILED", check=name, reason=reason, remedy=remedy)
-
-
-def _warning(name: str, reason: str) -> Line:
-    return Line(level="WARN", check=name, reason=reason)
+    return [warning("half-taken", f"without a manifest, so not finished and not counted: {named}{more}")]

@@ -25,6 +25,11 @@ _GZIP = b"\x1f\x8b\x08"
 # A Secret is at most 1 MiB; gzip makes some ten times as much of it. A bomb must not fill the memory.
 _LARGEST = 256 << 20
 _SECRET_KEY = re.compile(r"secret|passw|passphrase|token|credential|private|(account|access|api)_?key", re.IGNORECASE)
+# The name of a Secret, or of a key in one, is none itself: masked, no message could name it any more.
+_NAME_OF_SECRET = re.compile(
+    r"^existing|^tls|pull_?secrets?$|password_?key$|(name|names|ref|url|uri|path|file|enabled|namespace|type|class)$",
+    re.IGNORECASE,
+)
 _SHORTEST_SECRET = 6
 
 
@@ -87,7 +92,7 @@ def newest(api: Api, namespace: str, name: str) -> Release:
         raise Blocked("no-helm-release", f"The Secret {namespace}/{secret} is gone", "Run the same command again.")
     where = f"the Secret {namespace}/{secret}"
     release = _read(decoded(body, where), where, namespace, name, revision, status, secret)
-    for text in _secrets(release.values):
+    for text in secrets(release.values):
         MASKER.register(text)
     return release
 
@@ -147,15 +152,20 @@ def _read(
     )
 
 
-def _secrets(values: Any, key: str = "") -> Iterator[str]:
+def secrets(values: Any, key: str = "") -> Iterator[str]:
+    """What of the values is secret, by the names of their keys. Pure."""
     if isinstance(values, Mapping):
         for inner, value in values.items():
-            yield from _secrets(value, str(inner))
+            yield from secrets(value, str(inner))
     elif isinstance(values, list):
         for value in values:
-            yield from _secrets(value, key)
-    elif isinstance(values, str) and len(values) >= _SHORTEST_SECRET and _SECRET_KEY.search(key):
+            yield from secrets(value, key)
+    elif isinstance(values, str) and len(values) >= _SHORTEST_SECRET and _is_secret(key):
         yield values
+
+
+def _is_secret(key: str) -> bool:
+    return bool(_SECRET_KEY.search(key)) and not _NAME_OF_SECRET.search(key)
 
 
 def _damaged(where: str, why: str) -> Blocked:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cluster import gate, retention
-from cluster.backups import FileRefused, SetEntry
+from cluster import check_lines, retention
+from cluster.backups import SetEntry
 from cluster.config import RecoverySettings
 from cluster.errors import DowntimeError
-from cluster.judging import GateSettings, judge_set
-from cluster.rehearsal_note import FOLDER, NoteError, is_file_name, parse
+from cluster.evidence import GateSettings
+from cluster.judging import judge_set
+from cluster.rehearsal_note import RehearsalNote
 from cluster.retention import Keeping, KnownSet
+from cluster.set_reading import look
 from cluster.store_writing import WritableStore
 
 # A name that a backup of this product gives: ``set_id``.
@@ -56,23 +59,14 @@ def _look_at_all(store: WritableStore, cluster_uid: str, now: datetime) -> list[
 
 
 def _look_at(store: WritableStore, entry: SetEntry, settings: GateSettings, now: datetime, end: float) -> KnownSet:
-    seen = gate.look(store, entry, end)
+    seen = look(store, entry, end)
     if seen.manifest is None:
         ours = seen.half_taken and OUR_NAME.fullmatch(entry.id) is not None
         return KnownSet(entry.id, entry.taken, ours, half_taken=seen.half_taken)
     known = KnownSet(entry.id, seen.manifest.began, seen.manifest.cluster_uid == settings.cluster_uid)
-    good = all(line.level != "FAILED" for line in judge_set(seen, now, settings, depth="sizes"))
-    return replace(known, good=good, rehearsed=_rehearsed(store, entry.id) if good else None)
+    good = check_lines.good(judge_set(seen, now, settings, depth="sizes"))
+    return replace(known, good=good, rehearsed=_rehearsed(seen.notes) if good else None)
 
 
-def _rehearsed(store: WritableStore, set_id: str) -> datetime | None:
-    passed = []
-    for name in store.names(set_id, FOLDER):
-        if is_file_name(name):
-            try:
-                note = parse(store.read(set_id, f"{FOLDER}/{name}"), f"{set_id}/{FOLDER}/{name}")
-            except (FileRefused, NoteError):
-                continue
-            if note.passed and note.set == set_id:
-                passed.append(note.finished.astimezone(UTC))
-    return max(passed, default=None)
+def _rehearsed(notes: Iterable[RehearsalNote]) -> datetime | None:
+    return max((note.finished.astimezone(UTC) for note in notes if note.passed), default=None)

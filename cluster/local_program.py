@@ -21,8 +21,9 @@ from cluster.programs import DEADLINES, STDERR_BYTES, Deadlines, Ended
 from cluster.reach import MASKER
 
 _PIECE = 65_536
-# What a program needs of our own environment; the rest may hold secrets that are none of its business.
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# What a program needs of our own environment; the rest may hold secrets that are none of its business. How the server's
+# certificate is verified is PostgreSQL's own affair: https://www.postgresql.org/docs/15/libpq-envars.html
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY")
 
 
 @contextmanager

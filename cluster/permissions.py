@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from cluster import names
 
 _BOOKKEEPING = names.NAMESPACE
+_BACKEND = "runai-backend"
+_NO_BACKUP = "no backup set can be taken"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _owners(group: str, *resources: str) -> Permission:
     return Permission(("get",), resources, why, group, without="such work counts as unknown, and a person is asked")
 
 
-PERMISSIONS = (
+_DOWNTIMES = (
     Permission(("get", "list", "watch"), ("nodes",), "taints, cordon, boot id, readiness and GPUs of nodes"),
     Permission(
         ("update",),
@@ -132,6 +134,78 @@ PERMISSIONS = (
     ),
     _owners("kubeflow.org", "pytorchjobs", "tfjobs", "mpijobs", "xgboostjobs"),
 )
+
+BACKUPS = (
+    Permission(
+        ("get", "create"),
+        ("pods/exec",),
+        "dumping the control plane's database in its pod, and reading the metrics in theirs (get: the request is a "
+        "websocket; create: Kubernetes 1.35 and later ask for that too)",
+        namespace=_BACKEND,
+        without=f"{_NO_BACKUP}, unless the database is outside of the cluster",
+    ),
+    Permission(
+        ("get",),
+        ("pods",),
+        "which container of a pod has the database, or the metrics",
+        namespace=_BACKEND,
+        without=f"{_NO_BACKUP}, unless the database is outside of the cluster",
+    ),
+    *(
+        Permission(
+            ("get", "list"),
+            ("secrets",),
+            f"the values and the chart of the Helm release {release}, which Helm keeps in Secrets{also}",
+            namespace=namespace,
+            without=_NO_BACKUP,
+        )
+        for namespace, release, also in (
+            (_BACKEND, "runai-backend", "; the database's password"),
+            ("runai", "runai-cluster", ""),
+        )
+    ),
+    *(
+        Permission(
+            ("get", "list"),
+            ("*",),
+            "saving projects, queues, node pools, access rules: which kinds there are differs between versions",
+            group,
+            without="kinds that may not be listed are left out of backup sets, with a warning",
+        )
+        for group in ("run.ai", "scheduling.run.ai")
+    ),
+    Permission(
+        ("get",),
+        ("persistentvolumeclaims",),
+        "which volume the metrics are on",
+        namespace=_BACKEND,
+        without="metrics are streamed out of their pod, although the volume's driver could make a snapshot",
+    ),
+    Permission(
+        ("get",),
+        ("persistentvolumes",),
+        "which driver the metrics' volume is of",
+        without="metrics are streamed out of their pod, although the volume's driver could make a snapshot",
+    ),
+    Permission(
+        ("list",),
+        ("volumesnapshotclasses",),
+        "how a snapshot of the metrics' volume is made",
+        "snapshot.storage.k8s.io",
+        without="metrics are streamed out of their pod",
+    ),
+    Permission(
+        ("get", "list", "create", "delete"),
+        ("volumesnapshots",),
+        "snapshots of the metrics' volume; those of this product are deleted when they are old",
+        "snapshot.storage.k8s.io",
+        _BACKEND,
+        "metrics are streamed out of their pod",
+    ),
+)
+"""What taking a backup set needs besides."""
+
+PERMISSIONS = (*_DOWNTIMES, *BACKUPS)
 
 Allowed = Callable[[str, str, Permission], bool]
 

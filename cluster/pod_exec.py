@@ -43,6 +43,9 @@ _NO_PROGRAM = re.compile(
     r"executable file not found|no such file or directory|exit code 12[67]|permission denied", re.I
 )
 
+# Said, with HTTP 400, of a pod that was just made and waits for its node.
+_NO_NODE_YET = "does not have a host assigned"
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -99,12 +102,14 @@ class InPod:
         self._ahead = b""
 
     def write(self, data: bytes) -> None:
-        """Give it more of its standard input."""
+        """Give it more of its standard input. Where it has ended already, reading tells how, and what it said."""
+        with suppress(OSError, _closed()):
+            self.send(data)
+
+    def send(self, data: bytes) -> None:
+        """The same, raising what the connection raises."""
         for at in range(0, len(data), _PIECE):
-            try:
-                self._socket.send_binary(bytes([_INPUT]) + data[at : at + _PIECE])
-            except (OSError, _closed()) as error:
-                raise self._broken(str(error)) from None
+            self._socket.send_binary(bytes([_INPUT]) + data[at : at + _PIECE])
 
     def chunks(self) -> Iterator[bytes]:
         """Its standard output as it comes. See :class:`cluster.programs.Program`."""
@@ -206,8 +211,11 @@ def _started(api: Api, pod: Pod, argv: Sequence[str], first: bytes, deadlines: D
     while True:
         try:
             return _attempt(api, pod, argv, first, deadlines)
-        except (_NotStarted, Failed, NotFound, Busy, Unreachable) as error:
-            why = error.message if isinstance(error, (Failed, Blocked)) else str(error)
+        except (_NotStarted, Failed, Blocked) as error:
+            why = str(error) if isinstance(error, _NotStarted) else error.message
+            passing = not isinstance(error, Blocked) or isinstance(error, (NotFound, Busy, Unreachable))
+            if not passing and _NO_NODE_YET not in why:
+                raise
             hopeless = _NO_PROGRAM.search(why)
             if hopeless or time.monotonic() + pause > until:
                 raise _refused(pod, argv[0], why, bool(hopeless), deadlines.refused) from None
@@ -225,7 +233,10 @@ def _attempt(api: Api, pod: Pod, argv: Sequence[str], first: bytes, deadlines: D
     )
     try:
         made.await_sign()
-        made.write(first)
+        made.send(first)
+    except (OSError, _closed()) as error:
+        made.cut()
+        raise _NotStarted(f"the connection broke ({error})") from None
     except BaseException:
         made.cut()
         raise

@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cluster import gate
+from cluster.age_identity import identities
 from cluster.api import Api
 from cluster.backups import Store
+from cluster.check_lines import warning
 from cluster.config import Settings
-from cluster.errors import Blocked
-from cluster.gate import Depth, GateSettings, Verdict
+from cluster.errors import Blocked, DowntimeError
+from cluster.evidence import Depth, GateSettings
 from cluster.reach import MASKER, secret_reader
 from cluster.secret_refs import SecretRef, resolve
 from cluster.step import Seen, Step
+from cluster.verdict import Line, Verdict
 
 if TYPE_CHECKING:
     from cluster.downtime import Downtime
@@ -28,8 +31,41 @@ def judge(api: Api, settings: Settings, depth: Depth) -> Verdict:
         depth: ``sizes`` for a plan; ``checksums`` reads every part back, before a run's first change.
     """
     self_hosted = api.get(BACKEND) is not None
-    limits = GateSettings(cluster_uid=settings.cluster.uid, max_age=timedelta(hours=settings.recovery.max_age_hours))
-    return gate.check(_store(api, settings), self_hosted=self_hosted, settings=limits, depth=depth)
+    keys, unread = _identities(api, settings) if depth == "checksums" and self_hosted else ([], [])
+    verdict = gate.check(
+        _store(api, settings), self_hosted=self_hosted, settings=limits(settings), depth=depth, identities=keys
+    )
+    return verdict.model_copy(update={"lines": (*verdict.lines, *unread)})
+
+
+def limits(settings: Settings) -> GateSettings:
+    """What the gate is told by the configuration."""
+    found = settings.recovery
+    days = found.rehearsal_max_age_days
+    return GateSettings(
+        cluster_uid=settings.cluster.uid,
+        max_age=timedelta(hours=found.max_age_hours),
+        allow_plaintext=found.allow_plaintext,
+        rehearsal_max_age=timedelta(days=days) if days is not None else None,
+    )
+
+
+def refusal(verdict: Verdict) -> Blocked | None:
+    """The error that says why the check failed; None: it did not."""
+    if not verdict.blocks:
+        return None
+    remedies = dict.fromkeys(line.remedy for line in verdict.failed if line.remedy)
+    return Blocked("recovery-check", verdict.blocker_message(), " ".join(remedies))
+
+
+def _identities(api: Api, settings: Settings) -> tuple[list[Any], list[Line]]:
+    """The private keys, if any are configured. The check does without them; but then it says so."""
+    if settings.recovery.identity is None:
+        return [], []
+    try:
+        return identities(resolve(settings.recovery.identity, MASKER, secret_reader(api))), []
+    except DowntimeError as error:
+        return [], [warning("identity", f"encrypted files were not looked into: {error.message}", error.remedy)]
 
 
 def _store(api: Api, settings: Settings) -> Store | None:

@@ -50,12 +50,16 @@ def dead_pods(downtime: Downtime) -> Seen | None:
 def ask_beforehand(downtime: Downtime) -> None:
     """Ask a person whether the machine is off, if the next step is going to need that and nothing proves it.
 
+    A machine that answers while its reset is under way is not dead: the reset itself has stopped its kubelet.
+
     Raises:
         Waiting: there is nobody to ask.
         Blocked: the machine is on.
     """
     found = downtime.find_node()
     ended = _is_reset(downtime.record) or changed(downtime.record, DELETED)
+    if changed(downtime.record, RESET) and not ended and reach.answers(downtime):
+        return
     if found is not None and not node.ready(found) and not ended and "delete-node" in downtime.steps:
         if not proven_off.take(downtime) and (next_one := left(downtime.record)):
             downtime.write(lambda old: records_of.step_is(old, next_one[0], "asked"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def duration(seconds: float) -> str:
@@ -26,3 +26,12 @@ def moment(when: datetime) -> str:
 def clock(when: datetime) -> str:
     """The time of day, in UTC, to the second."""
     return f"{when.astimezone(UTC):%H:%M:%S}"
+
+
+def span(time: timedelta) -> str:
+    """A length of time, cut to minutes: ``3 d 4 h``, ``2 h 05 min``, ``7 min``."""
+    minutes = max(0, int(time.total_seconds() // 60))
+    hours = minutes // 60
+    if hours >= 72:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes % 60:02} min" if hours else f"{minutes} min"

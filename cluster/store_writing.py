@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -27,6 +28,8 @@ SLOW_TIMES = 10
 _BLOCK_BYTES = 16 << 20
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"})
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How object stores say it: codes of MinIO, Ceph and others, or the sentence that comes with them.
+_SAYS_FULL = re.compile(r"StorageFull|QuotaExceeded|Insufficient ?Storage|free drive threshold", re.IGNORECASE)
 _WRITABLE = "Allow the user (or the credentials) that downtime runs with to write into the store."
 _T = TypeVar("_T")
 
@@ -57,22 +60,6 @@ class WritableStore(Store):
             if error.code != "store-missing" or self.local:
                 raise
             return []
-
-    def names(self, set_id: str, folder: str) -> list[str]:
-        """The names of what lies in a folder of a set; none, if there is no such folder.
-
-        Raises:
-            StoreError: the store failed.
-        """
-
-        def listing(_: Beat) -> list[str]:
-            try:
-                found = self._open()[0].ls(self._path(set_id, folder), detail=False)
-            except FileNotFoundError:
-                return []
-            return [str(name).rstrip("/").rpartition("/")[2] for name in found]
-
-        return self._call(f"{set_id}/{folder}", listing)
 
     def make_folder(self, set_id: str) -> bool:
         """Make the folder of a new set; False: there is one of that name.
@@ -162,7 +149,7 @@ class WritableStore(Store):
         if isinstance(error, SilentError):
             return self._hangs(error, "")
         number = error.errno if isinstance(error, OSError) else None
-        if number in _FULL:
+        if number in _FULL or _SAYS_FULL.search(str(error)):
             remedy = "Make room there (retention: [recovery] keep_sets, keep_days), then take the backup again."
             return StoreError("store-full", f"the backup store {self.name} is full", remedy)
         if number == errno.EROFS:

@@ -1,7 +1,10 @@
 """Waiting for the cluster to become as wanted: by watch, never by polling, always with a deadline.
 
-A watch is opened at the version of a fresh list, so no change can fall between the two. When it ends, breaks or is
-told that its version is too old, the list is taken anew.
+A watch is opened at the version of a fresh list, so no change can fall between the two. When it breaks or is told that
+its version is too old, the list is taken anew.
+
+No watch lasts longer than 10 s, whatever is waited for: when the API server's address moves to another host (a load
+balancer, keepalived), the old connection may stay open and silent, and only its end tells that nothing comes any more.
 """
 
 from __future__ import annotations
@@ -58,7 +61,8 @@ def _one_watch(api: Api, path: str, judge: Judge[T], end: float, fields: str, la
         if answer is not None or left <= 0:
             return answer
         try:
-            for event in api.watch(path, version=version, fields=fields, labels=labels, seconds=min(left, every)):
+            longest = min(left, every, _SLICE)
+            for event in api.watch(path, version=version, fields=fields, labels=labels, seconds=longest):
                 version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] == "BOOKMARK":
                     continue

@@ -8,6 +8,7 @@ import typer
 
 from deployments import (
     commands_backup,
+    commands_check,
     commands_decide,
     commands_doctor,
     commands_going_on,
@@ -45,6 +46,7 @@ app.command()(commands_going_on.abort)
 app.command()(commands_status.status)
 app.command()(commands_decide.decide)
 app.command()(commands_backup.backup)
+app.command()(commands_check.check_recovery)
 app.command()(commands_serve.serve)
 app.command()(commands_doctor.doctor)
 app.command()(commands_rehearsal.rehearse_recovery)

@@ -19,6 +19,7 @@ class SchemaName(StrEnum):
     config = "config"
     manifest = "manifest"
     backup = "backup"
+    check_recovery = "check-recovery"
     rehearsal = "rehearsal"
     restore_plan = "restore-plan"
 
@@ -62,6 +63,10 @@ def document(name: SchemaName) -> dict[str, Any]:
             from cluster.backup_report import BackupReport
 
             adapter = TypeAdapter(BackupReport)
+        case SchemaName.check_recovery:
+            from cluster.verdict import Verdict
+
+            adapter = TypeAdapter(Verdict)
         case SchemaName.rehearsal:
             from cluster.rehearsing import RehearsalReport
 

@@ -34,6 +34,7 @@ _TITLES = {
     "resets": "Power resets",
     "said_down": "It is down, though it is called Ready",
     "shut_down": "Shut the machine down",
+    "sizes_only": "Read no file back",
     "work_done": "The work on the machine is done",
 }
 

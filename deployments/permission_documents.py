@@ -21,9 +21,12 @@ What `downtime` does with the Kubernetes API, and the permission that each needs
 [`deployments/manifests/rbac.yaml`](../deployments/manifests/rbac.yaml) grants exactly these to the service account
 `{names.NAMESPACE}/{names.NAMESPACE}`; `downtime doctor` tries every one.
 
-It reads no Secret, unless the configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on
-that one Secret by its name. A drain is an update of the Node, with the taint; only system pods are evicted one by one,
-where the node that they moved to is to be no system node any more.
+It reads Secrets for backup sets alone (Helm's releases, and the password of the control plane's database), unless the
+configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on that one Secret by its name. On a
+cluster whose control plane is the vendor's service, leave out what is granted in the namespace `runai-backend`.
+
+A drain is an update of the Node, with the taint; only system pods are evicted one by one, where the node that they
+moved to is to be no system node any more.
 """
 _ON_HOSTS = """
 ## On the hosts
@@ -106,9 +109,14 @@ def _rule(one: Permission) -> str:
     return (
         f"  # {one.why}\n{optional}"
         f'  - apiGroups: ["{one.group}"]\n'
-        f"    resources: [{', '.join(one.resources)}]\n"
+        f"    resources: [{', '.join(_word(name) for name in one.resources)}]\n"
         f"    verbs: [{', '.join(one.verbs)}]\n"
     )
+
+
+def _word(resource: str) -> str:
+    # Bare, an asterisk means something else in YAML.
+    return f'"{resource}"' if "*" in resource else resource
 
 
 def _binding(namespace: str) -> str:

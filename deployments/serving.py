@@ -23,6 +23,7 @@ from flows.abort_downtime import abort_downtime
 from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
 from flows.recovery_backup import recovery_backup
+from flows.recovery_check import recovery_check
 from flows.rejoin import rejoin
 from flows.resume_downtime import resume_downtime
 from flows.unplanned_recovery import unplanned_recovery
@@ -39,6 +40,9 @@ _WEEKLY = Cron(
 # In the night, before the working day; paused, until a store is configured and somebody switches it on.
 _NIGHTLY = Cron("0 2 * * *", timezone="UTC", active=False, slug="nightly", parameters={"requested_by": "schedule"})
 
+# After the nightly backup, and before anybody wants to take a node down; paused, as that is.
+_MORNING = Cron("0 6 * * *", timezone="UTC", active=False, slug="morning")
+
 
 def all_deployments() -> list[RunnerDeployment]:
     """Every deployment that is served."""
@@ -50,6 +54,7 @@ def all_deployments() -> list[RunnerDeployment]:
         _deployment(resume_downtime, "any"),
         _deployment(abort_downtime, "any"),
         _deployment(recovery_backup, "recovery", schedules=[_NIGHTLY]),
+        _deployment(recovery_check, "recovery", schedules=[_MORNING]),
     ]
 
 

@@ -1,22 +1,17 @@
-"""Lines of a check on a terminal: level, what was found, and what to do about it."""
+"""Lines of a check on a terminal: level, what was checked, what was found, and what to do about it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich.console import Console
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from cluster.verdict import Line
+from cluster.showing import shown
+from cluster.verdict import Line
+from deployments.text_plan import LEVELS
 
 
 def show(console: Console, line: Line) -> None:
-    """Print one line, with its remedy where there is something to do."""
-    from rich.text import Text
-
-    from cluster.showing import shown
-    from deployments.text_plan import LEVELS
-
+    """Print one line, and its remedy below it unless it passed."""
     text = Text(f"{line.level:6} ", style=LEVELS[line.level])
     text.append(f"{shown(line.check)}: {shown(line.reason, 1000)}", style="default")
     console.print(text, soft_wrap=True)

@@ -65,12 +65,12 @@ def _write(binary: Path, layer: Path, archive: Path) -> None:
     with tarfile.open(archive, "w") as tar:
         tar.add(layer, arcname=f"{digest}/layer.tar")
         for image, command in STARTS.items():
-            config = json.dumps(_config(digest, command)).encode()
+            config = json.dumps(image_config(digest, command)).encode()
             name = f"{hashlib.sha256(config).hexdigest()}.json"
             if name not in tar.getnames():
-                _add(tar, name, config)
+                add(tar, name, config)
             manifest.append({"Config": name, "RepoTags": [image], "Layers": [f"{digest}/layer.tar"]})
-        _add(tar, "manifest.json", json.dumps(manifest).encode())
+        add(tar, "manifest.json", json.dumps(manifest).encode())
 
 
 def _write_layer(binary: Path, layer: Path) -> None:
@@ -89,14 +89,16 @@ def _write_layer(binary: Path, layer: Path) -> None:
             tar.addfile(entry)
 
 
-def _config(digest: str, command: Sequence[str]) -> dict[str, Any]:
+def image_config(digest: str, command: Sequence[str]) -> dict[str, Any]:
+    """The configuration of an image of one layer, whose SHA-256 is ``digest``, that starts ``command``."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     start = {"Env": ["PATH=/usr/local/bin"], "Cmd": [f"/usr/local/bin/{command[0]}", *command[1:]]}
     layers = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
     return {"architecture": machine, "os": "linux", "config": start, "rootfs": layers}
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Put a file into the archive."""
     entry = tarfile.TarInfo(name)
     entry.size = len(data)
     tar.addfile(entry, io.BytesIO(data))

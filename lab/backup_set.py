@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.dump_file import dump
+
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 PARTS: Mapping[str, tuple[str, str]] = {
     "runaiconfig.json": ("runaiconfig", "runai"),
@@ -95,8 +97,8 @@ def _contents(runaiconfig: Mapping[str, Any]) -> dict[str, bytes]:
     values = {"global": {"domain": "runai.lab.internal"}, "postgresql": {"enabled": True}}
     return {
         "runaiconfig.json": json.dumps(runaiconfig, indent=2).encode(),
-        # The beginning is that of pg_dump's custom format; the rest stands for the data.
-        "postgresql/backend.dump": b"PGDMP\x01\x0f\x00" + bytes(range(256)) * 64,
+        # A table of contents that pg_restore lists; the rest stands for the data.
+        "postgresql/backend.dump": dump(padding=16_384),
         "helm/runai-backend.json": json.dumps(values, indent=2).encode(),
         "helm/runai-cluster.json": json.dumps({"controlPlane": {"url": "https://runai.lab.internal"}}).encode(),
     }

@@ -1,9 +1,10 @@
-"""The lab's command line: up, down, status, power, fault."""
+"""The lab's command line: up, down, status, power, fault, database, exec-fault."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import shutil
 import signal
 import sys
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("node", nargs="?")
     fault.add_argument("fault", nargs="?")
     fault.add_argument("--clear", action="store_true", help="clear it")
+    database = command("database", _database, "the database of Run:ai's control plane: how large it is, and more")
+    database.add_argument("--grow", type=int, default=0, metavar="MB", help="add about so much to it")
+    database.add_argument(
+        "--other-password", action="store_true", help="the server takes another password than Helm and the Secret tell"
+    )
+    execs = command("exec-fault", _exec_fault, "what goes wrong with the next commands in simulated pods; or clear it")
+    execs.add_argument("--times", type=int, default=1, metavar="N", help="with how many (default: 1)")
+    execs.add_argument("--refuse", action="store_true", help="they are refused before they start, as after a restart")
+    execs.add_argument("--kill-after", type=int, metavar="BYTES", help="they are killed after so much output")
     return parser
 
 
@@ -243,6 +253,31 @@ def _fault(options: argparse.Namespace) -> int:
         return DONE if not options.node else FAILED
     lab = Lab(Spec(name=options.name).name)
     print(request(lab, do="fault", node=options.node, fault=options.fault, present=not options.clear))
+    return DONE
+
+
+def _database(options: argparse.Namespace) -> int:
+    from lab.postgresql import contents
+
+    lab = Lab(Spec(name=options.name).name)
+    if options.other_password:
+        contents.set_password(lab, secrets.token_urlsafe(18))
+    size = contents.grow(lab, options.grow, Progress().say)
+    print(f"{size / 2**20:.0f} MB")
+    return DONE
+
+
+def _exec_fault(options: argparse.Namespace) -> int:
+    from lab.simulated import pod_exec
+
+    lab = Lab(Spec(name=options.name).name)
+    if options.refuse:
+        pod_exec.set_fault(lab, {"times": options.times, "status": pod_exec.NOT_FOUND, "text": pod_exec.GONE})
+    elif options.kill_after:
+        pod_exec.set_fault(lab, {"times": options.times, "kill_after": options.kill_after})
+    else:
+        pod_exec.clear(lab)
+    print(f"faults left: {pod_exec.left(lab)}")
     return DONE
 
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lab import (
@@ -31,9 +32,12 @@ from lab.layout import Lab, cache_folder
 from lab.machines import Machine
 from lab.patience import until
 from lab.pki import write_ssh_key
+from lab.postgresql import image as database_image
+from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
 from lab.spec import Spec
+from lab.state import write_atomically
 
 T = TypeVar("T")
 
@@ -52,12 +56,16 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
     binary = binaries.ensure_kubernetes(progress)
     image = images.ensure_node_image(progress)
     container_images = archive.ensure(binary, progress)
+    database = None if spec.saas else database_image.ensure(progress)
     state.update(lab, kind="hosts", phase="starting", spec=spec.record(), processes=[])
     subnet = network.claim(lab)
     made = machines.plan(spec, subnet, host_names or {})
     machines.record(lab, made)
     binaries.link_commands(binary, lab.bin)
     write_ssh_key(lab.ssh_key)
+    keeper = next(machine for machine in made if machine.role == "system")
+    if database:
+        database_image.link(database, machines.settings_of(lab, keeper))
     with progress.step(f"switching on {len(made)} machines on {subnet}"):
         _each(made, lambda machine: machines.start(lab, machine, made, image, binary, container_images))
         keys = _each(made, lambda machine: machines.wait_booted(lab, machine))
@@ -65,18 +73,25 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
     with progress.step("making the cluster with kubeadm"):
         api = _make_cluster(lab, made)
     with progress.step("installing what looks like Run:ai"):
-        runai.install(lab, spec, _control_plane_data())
+        runai.install(lab, spec, _control_plane_data(lab, keeper))
     with progress.step("waiting for its pods"):
         runai.await_ready(lab, spec)
     _describe(lab, api, made)
     state.update(lab, phase="up")
 
 
-def _control_plane_data() -> runai.Kept:
+def _control_plane_data(lab: Lab, keeper: Machine) -> runai.Kept:
+    """The database and the metrics lie on a disk of one host: while that is down, so are they."""
+    folders = {name: f"/var/lib/lab/{name}" for name in ("postgresql", "thanos")}
+    machines.inside(lab, keeper, "mkdir", "-p", *folders.values())
+    password = secrets.token_urlsafe(18)
+    write_atomically(postgresql.password_file(lab), password)
     return runai.Kept(
-        password=secrets.token_urlsafe(18),
-        postgresql=runai.Volume("/bitnami/postgresql", "/var/lib/lab/postgresql"),
-        thanos=runai.Volume("/var/thanos/receive", "/var/lib/lab/thanos"),
+        password=password,
+        postgresql=runai.Volume(str(Path(database_image.DATA).parent), folders["postgresql"], keeper.node),
+        thanos=runai.Volume(database_image.METRICS, folders["thanos"], keeper.node),
+        image=database_image.IMAGE,
+        thanos_command=database_image.METRICS_COMMAND,
     )
 
 

@@ -52,8 +52,7 @@ UNTIL_WE_END = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid",
 
 def ensure_node_image(progress: Progress) -> str:
     """The name of the node image, made unless it is there already. Raises LabError."""
-    base_key = _key(SUITE, NODE_PACKAGES)
-    parts = [base_key, SETUP]
+    parts = [_key(SUITE, NODE_PACKAGES), SETUP]
     for path in sorted(path for path in FILES.rglob("*") if path.is_file()):
         parts += [str(path.relative_to(FILES)), path.read_text()]
     image = f"{NODE_REPOSITORY}:{_key(*parts)}"
@@ -63,7 +62,7 @@ def ensure_node_image(progress: Progress) -> str:
     with held(cache_folder() / "locks" / "node-image", timeout=BUILD_SECONDS, what="another lab builds the node image"):
         if succeeds("image", "exists", image, log=log):
             return image
-        base = _ensure_base(base_key, progress, log)
+        base = ensure_base("node-base", NODE_PACKAGES, progress, log)
         with progress.step("making the image of the hosts (once)"), _scratch("node-image") as folder:
             root = Path(folder) / "root"
             root.mkdir()
@@ -78,14 +77,18 @@ def ensure_node_image(progress: Progress) -> str:
     return image
 
 
-def _ensure_base(key: str, progress: Progress, log: Path) -> Path:
-    base = cache_folder() / "node-base" / f"{key}.tar"
+def ensure_base(kind: str, packages: str, progress: Progress, log: Path) -> Path:
+    """An archive of a Debian with these packages (comma-separated), made unless it is cached.
+
+    ``kind`` names its folder in the cache; the caller holds a lock of its own. Raises LabError.
+    """
+    base = cache_folder() / kind / f"{_key(SUITE, packages)}.tar"
     if base.exists():
         return base
-    what = f"installing Debian {SUITE} for the hosts (once; about 2 minutes)"
-    with progress.step(what, detail=lambda: last_line(log)), _scratch("node-base") as folder:
+    what = f"installing Debian {SUITE} for {kind.removesuffix('-base')}s (once; about 2 minutes)"
+    with progress.step(what, detail=lambda: last_line(log)), _scratch(kind) as folder:
         root, archive = Path(folder) / "root", Path(folder) / "base.tar"
-        install = ["debootstrap", "--variant=minbase", f"--include={NODE_PACKAGES}", SUITE, str(root)]
+        install = ["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, str(root)]
         aloud = ["sh", "-c", 'exec "$@" >&2', "sh"]  # into the log as it comes, for the progress
         run([*UNTIL_WE_END, *aloud, *install], log=log, timeout=BUILD_SECONDS, what="debootstrap")
         run(["tar", "-C", root, "-cf", archive, "."], log=log, timeout=300, what="packing the root filesystem")

@@ -206,8 +206,9 @@ def wait_booted(lab: Lab, machine: Machine) -> str:
 
 def import_images(lab: Lab, machine: Machine) -> None:
     """Give the machine's containerd all images that are used on the cluster, so that nothing is ever pulled."""
-    inside(lab, machine, "ctr", "-n", "k8s.io", "images", "import", "/etc/lab/images.tar", timeout=180)
-    (settings_of(lab, machine) / "images.tar").unlink()
+    for archive in sorted(settings_of(lab, machine).glob("*.tar")):
+        inside(lab, machine, "ctr", "-n", "k8s.io", "images", "import", f"/etc/lab/{archive.name}", timeout=180)
+        archive.unlink()
 
 
 def power(lab: Lab, node: str, action: str) -> str:

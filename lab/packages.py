@@ -1,4 +1,4 @@
-"""The Debian packages that a lab with hosts needs on the machine it runs on.
+"""The Debian packages that a lab needs on the machine it runs on.
 
 A fresh Debian 12 lacks most of them. Only what is missing is installed, and the package lists are fetched only then,
 so that a machine that has them all needs no network.
@@ -37,9 +37,16 @@ PACKAGES = (
 FOR_TESTS = (
     "openssh-server",  # a real one, started by the tests on a port of loopback
 )
+DATABASE = (
+    "postgresql-15",  # the database of a lab without hosts; its server is started by the lab alone
+    "postgresql-client-15",
+)
 INSTALL_SECONDS = 900.0
 # Debian's way to keep a package from starting its service: https://manpages.debian.org/invoke-rc.d
 POLICY = Path("/usr/sbin/policy-rc.d")
+# Debian's way to keep PostgreSQL from making a database of its own, which would start with the machine: the manual
+# of pg_createcluster.
+NO_DATABASE = Path("/etc/postgresql-common/createcluster.d/runai-downtime-lab.conf")
 
 
 def ensure(progress: Progress, packages: Sequence[str] = PACKAGES) -> None:
@@ -69,15 +76,21 @@ def ensure(progress: Progress, packages: Sequence[str] = PACKAGES) -> None:
 @contextmanager
 def _no_service_started() -> Iterator[None]:
     """Only programs are wanted: an SSH server that listens to the world must not come with them."""
-    if POLICY.exists():
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
+    made = []
+    for path, text, mode in (
+        (POLICY, "#!/bin/sh\nexit 101\n", 0o755),
+        (NO_DATABASE, "create_main_cluster = false\n", 0o644),
+    ):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(mode)
+            made.append(path)
     try:
         yield
     finally:
-        POLICY.unlink(missing_ok=True)
+        for path in made:
+            path.unlink(missing_ok=True)
 
 
 def missing(packages: Sequence[str] = PACKAGES) -> list[str]:
@@ -108,6 +121,6 @@ def _apt(arguments: list[str], environment: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure(Progress(), (*PACKAGES, *FOR_TESTS))
+        ensure(Progress(), (*PACKAGES, *FOR_TESTS, *DATABASE))
     except LabError as problem:
         sys.exit(f"lab: {problem}")

@@ -5,10 +5,11 @@ import re
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from cluster import showing_backups, showing_reports
+from cluster import showing_backups, showing_checks, showing_reports
 from cluster.backup_report import BackupReport
 from cluster.plan import Plan
 from cluster.report import Report
+from cluster.verdict import Verdict
 
 
 def plan(made: Plan) -> None:
@@ -32,6 +33,13 @@ def backup(report: BackupReport) -> None:
     """A backup set that was taken."""
     if _in_a_run():
         create_markdown_artifact(showing_backups.markdown(report), key="backup", description="The backup set")
+
+
+def verdict(found: Verdict) -> None:
+    """What the recovery check found."""
+    if _in_a_run():
+        text = showing_checks.markdown(found)
+        create_markdown_artifact(text, key="recovery-check", description="The recovery check")
 
 
 def _in_a_run() -> bool:

@@ -42,11 +42,20 @@ def owner() -> Owner:
     return Owner(account.pw_uid, account.pw_gid)
 
 
+def installed() -> bool:
+    """Whether there is a PostgreSQL on this machine."""
+    return bool(_found())
+
+
 def folder() -> Path:
     """The folder of initdb, postgres, psql, pg_dump: the newest version installed. Raises LabError if there is none."""
-    found = [path.parent for path in DEBIAN.glob("*/bin/postgres") if path.parent.parent.name.isdigit()]
+    found = _found()
     if not found:
         raise LabError(
             "there is no PostgreSQL on this machine: install Debian's package postgresql-15 (or a newer one)"
         )
     return max(found, key=lambda path: int(path.parent.name))
+
+
+def _found() -> list[Path]:
+    return [path.parent for path in DEBIAN.glob("*/bin/postgres") if path.parent.parent.name.isdigit()]

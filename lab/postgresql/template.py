@@ -25,11 +25,12 @@ SCRIPTS = (("postgres", "roles.sql"), ("backend", "backend.sql"), ("keycloak", "
 PASSWORD = "template"  # noqa: S105 - each lab gets another one
 LOOPBACK = "127.0.0.1"
 # A lab's data is thrown away; and no lab needs much memory.
-SETTINGS = (
+COMMON = (
     *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off", "jit=off"),
     *("shared_buffers=16MB", "wal_level=minimal", "max_wal_senders=0", "max_connections=50"),
-    *(f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "timezone=UTC", "logging_collector=off"),
+    *("timezone=UTC", "logging_collector=off"),
 )
+SETTINGS = (*COMMON, f"listen_addresses={LOOPBACK}", "unix_socket_directories=")
 ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
 BUILD_SECONDS = 120.0
 
@@ -129,7 +130,7 @@ def copy(template: Path, data: Path) -> None:
 
 def ready(port: int) -> bool:
     """Whether the server there takes connections; while it recovers it listens, and refuses."""
-    words = [programs.folder() / "pg_isready", "--quiet", f"--host={LOOPBACK}", f"--port={port}"]
+    words = [str(programs.folder() / "pg_isready"), "--quiet", f"--host={LOOPBACK}", f"--port={port}"]
     return subprocess.run(words, timeout=30, check=False).returncode == 0
 
 

@@ -101,8 +101,9 @@ def started_as_database(body: JSON, kept: Kept) -> JSON:
     if kept.image:
         container["image"] = kept.image
         del container["command"]
-        probe = {"exec": {"command": ["pg_isready", "--quiet", "--username=postgres"]}, "periodSeconds": 1}
-        container["readinessProbe"] = probe
+        command = ["pg_isready", "--quiet", "--username=postgres"]
+        container["startupProbe"] = {"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 120}
+        container["readinessProbe"] = {"tcpSocket": {"port": 5432}, "periodSeconds": 10}
     return body
 
 

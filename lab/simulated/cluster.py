@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lab import backup_set, config_file, control_plane, processes, runai, state
+from lab import backup_set, config_file, control_plane, packages, processes, runai, state
 from lab.api import Api
 from lab.errors import LabError
 from lab.layout import PROJECT, Lab
 from lab.locks import release_ports
 from lab.patience import until
 from lab.pki import write_ssh_key
+from lab.postgresql import programs as postgresql_programs
 from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
@@ -114,16 +117,29 @@ def _control_plane_data(lab: Lab, spec: Spec, progress: Progress) -> runai.Kept:
     """Start the database, and make commands run in its pod and in that of the metrics."""
     folder = lab.folder / "thanos"
     metrics_data.write(folder)
+    database = not spec.saas and _postgresql_there(progress)
     kept = runai.Kept(
-        password="" if spec.saas else postgresql.start(lab, progress),
+        password=postgresql.start(lab, progress) if database else secrets.token_urlsafe(18),
         # Commands in the pods run on this machine: what a pod mounts must be at the same place here.
         postgresql=runai.Volume("/bitnami/postgresql", "/var/lib/lab/postgresql"),
         thanos=runai.Volume(str(folder), str(folder)),
     )
-    here = {"uid": -1, "gid": -1, "dir": str(folder), "env": ["LANG=C.UTF-8"]}
-    pods = {} if spec.saas else {postgresql.POD: postgresql.in_pod(lab), METRICS_POD: here}
+    here: dict[str, object] = {"uid": -1, "gid": -1, "dir": str(folder), "env": ["LANG=C.UTF-8"]}
+    pods = {} if spec.saas else {METRICS_POD: here}
+    if database:
+        pods[postgresql.POD] = postgresql.in_pod(lab)
     pod_exec.start(lab, pods, progress)
     return kept
+
+
+def _postgresql_there(progress: Progress) -> bool:
+    """Whether this machine has PostgreSQL's programs; root installs them. Without, the lab does all but backups."""
+    if not postgresql_programs.installed():
+        if os.geteuid() != 0:
+            progress.say("no PostgreSQL here (Debian's package postgresql-15): nothing runs in the database's pod")
+            return False
+        packages.ensure(progress, packages.DATABASE)
+    return True
 
 
 def _planned(spec: Spec) -> list[hosts.Wanted]:

@@ -24,8 +24,9 @@ from lab.state import write_atomically
 
 NAME = "pod-exec"
 POD = "LAB_POD"
+NOT_FOUND = 404
 GONE = "pod does not exist"
-"""What a kubelet says that has just started, or whose pod has just gone."""
+"""What a kubelet says that has just started (measured on a lab with hosts), or whose pod has just gone."""
 
 
 def start(lab: Lab, pods: Mapping[str, Mapping[str, object]], progress: Progress) -> None:
@@ -44,14 +45,16 @@ def start(lab: Lab, pods: Mapping[str, Mapping[str, object]], progress: Progress
     path = lab.folder / f"{NAME}.json"
     write_atomically(path, json.dumps(settings, indent=2))
     log = lab.logs / f"{NAME}.log"
-    found = {"PATH": f"{programs.folder()}:{os.environ['PATH']}"}
+    # Debian's own pg_dump is a script that looks for the machine's databases.
+    before = [str(programs.folder())] if programs.installed() else []
+    found = {"PATH": os.pathsep.join([*before, os.environ["PATH"]])}
     daemon = processes.start(NAME, [binary, path], folder=lab.folder, log=log, env=found)
     state.add_process(lab, daemon)
     until(lambda: template.listens(port), seconds=20, what="no commands run in pods", log=log, every=0.05)
 
 
 @contextmanager
-def refused(lab: Lab, times: int, *, status: int = 500, text: str = GONE) -> Iterator[None]:
+def refused(lab: Lab, times: int, *, status: int = NOT_FOUND, text: str = GONE) -> Iterator[None]:
     """The next ``times`` commands in pods are refused before they start; what is left of it ends with the block."""
     with _fault(lab, {"times": times, "status": status, "text": text}):
         yield

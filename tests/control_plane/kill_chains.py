@@ -55,7 +55,7 @@ class Chain:
     def go(self) -> None:
         """Start processes until one reaches its end. Fails if one ends otherwise than killed or well."""
         command, at, told, wanted = self.command, 1, self._taking_over(), self.first
-        stuck, known = 0, ""
+        stuck, known = 0, set[str]()
         while True:
             assert len(self.killed) < self.most, f"it gets no further: {self.killed}"
             over = bool(self.killed) and self.killed[-1] == self.last
@@ -80,7 +80,8 @@ class Chain:
                 at = told.pop(0)
                 continue
             # What is undone by taking over must be done again: a process is let do more, or none would get further.
-            stuck, known = (stuck + 1 if now == known else 0), now
+            stuck = stuck + 1 if now in known else 0
+            known.add(now)
             at = _TAKING_OVER + (1 if self.when == "after" else 2) + stuck
 
     def _taking_over(self) -> list[int]:

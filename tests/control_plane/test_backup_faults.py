@@ -19,7 +19,7 @@ from lab.layout import Lab
 from lab.patience import until
 from tests.control_plane.backing_up import CHUNK, begun, held, settings_of, take, verdict
 from tests.control_plane.commands import LEASES
-from tests.unit.backup_sources import of_bytes, of_work, whole
+from tests.unit.backup_sources import DUMP, of_bytes, of_work, whole
 from tests.unit.failing_store import FaultyFileSystem
 
 LEASE = f"{LEASES}/recovery-backup"
@@ -181,7 +181,7 @@ def test_lock_is_renewed_while_a_part_takes_long(lab: Lab, lab_api: Api, tmp_pat
     seen: list[str] = []
 
     def slow(sink: Sink) -> None:
-        sink.write(CHUNK)
+        sink.write(DUMP)
         first = lab_api.get(LEASE)["spec"]["renewTime"]
         until(lambda: lab_api.get(LEASE)["spec"]["renewTime"] > first, seconds=20, what=lambda: "not renewed")
         seen.append(refused(lambda: take(lab, settings)).code)

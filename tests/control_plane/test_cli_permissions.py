@@ -52,7 +52,7 @@ def granted(lab_api: Api) -> Iterator[None]:
         lab_api.delete(path)
 
 
-def _config(lab: Lab, api: Api, folder: Path, account: str) -> str:
+def account_configuration(lab: Lab, api: Api, folder: Path, account: str) -> str:
     """A configuration for whoever acts as this service account."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
     token = api.create(f"{ACCOUNTS}/{account}/token", body)["status"]["token"]
@@ -64,7 +64,7 @@ def test_documented_permissions_are_enough_for_everything(
     lab: Lab, lab_api: Api, make_node: MakeNode, tmp_path: Path
 ) -> None:
     host = make_node()
-    config = _config(lab, lab_api, tmp_path, "runai-downtime")
+    config = account_configuration(lab, lab_api, tmp_path, "runai-downtime")
     doctor = command(lab, tmp_path, "doctor", "--node", host.node, "--config", config, "--output", "json")
     assert [line for line in doctor.document["lines"] if line["level"] != "PASS" and line["check"] != "prefect"] == []
     ended = command(lab, tmp_path, "run", "planned", host.node, *UNATTENDED, "--config", config)
@@ -91,7 +91,7 @@ def test_missing_permission_is_exit_3_and_named(
     ]
     lab_api.patch(role, {"rules": [rule for rule in without if rule["verbs"]]})
     try:
-        config = _config(lab, lab_api, tmp_path, "runai-downtime")
+        config = account_configuration(lab, lab_api, tmp_path, "runai-downtime")
         _until_forbidden(lab, tmp_path, config, f"{verb} {resource}")
         error = command(lab, tmp_path, *words, host.node, "--config", config, "--output", "json").error
         assert (error["code"], error["exit_code"]) == ("forbidden", 3)

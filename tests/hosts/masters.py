@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.api import Api
 from lab.engine import environment
@@ -56,6 +56,20 @@ def healthy(hosts: HostsLab, *names: str, through: str = "master-1") -> bool:
 def see_healthy(hosts: HostsLab, *names: str, seconds: float = 120) -> None:
     """Wait until exactly these members are healthy and have a vote."""
     until(lambda: healthy(hosts, *names), seconds=seconds, what=lambda: f"members of etcd: {members(hosts)}", every=1)
+
+
+def see_ready(hosts: HostsLab, *names: str, seconds: float = 120) -> None:
+    """Wait until these nodes are Ready: a kubelet whose API server was away is silent for a while longer than etcd."""
+
+    def not_ready() -> list[str]:
+        nodes = {node["metadata"]["name"]: node for node in hosts.api.items("/api/v1/nodes")}
+        return [name for name in names if not _ready(nodes[name])]
+
+    until(lambda: not not_ready(), seconds=seconds, what=lambda: f"not Ready: {not_ready()}", every=1)
+
+
+def _ready(node: dict[str, Any]) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
 
 
 @contextmanager

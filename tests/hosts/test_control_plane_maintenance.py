@@ -35,6 +35,7 @@ def three() -> Iterator[HostsLab]:
 def product(three: HostsLab, tmp_path: Path) -> Iterator[Product]:
     """The command on that lab; afterwards all is as it was, whatever failed."""
     masters.see_healthy(three, *masters.MASTERS)
+    masters.see_ready(three, *masters.MASTERS)
     made = Product(three, tmp_path, QUICK)
     yield made
     made.end()

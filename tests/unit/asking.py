@@ -9,7 +9,7 @@ from cluster.backups import Store
 from cluster.gate import Depth, GateSettings, Verdict, check
 from tests.unit.backup_sets import NOW, UID
 
-SETTINGS = GateSettings(cluster_uid=UID)
+SETTINGS = GateSettings(cluster_uid=UID, allow_plaintext=True)
 
 
 def ask(store: Path | str | Store | None, depth: Depth = "checksums", **more: Any) -> Verdict:

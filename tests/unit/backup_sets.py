@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lab.dump_file import dump
+
 UID = "3f0c1a52-6f0e-4a3c-9d5b-0d6f6a6f2c11"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -19,7 +21,7 @@ RUNAICONFIG = {
 }
 FILES = {
     "runaiconfig.json": json.dumps(RUNAICONFIG).encode(),
-    "postgresql/backend.dump": b"PGDMP" + bytes(range(256)) * 40,
+    "postgresql/backend.dump": dump(padding=10_000),
     "helm/runai-backend.json": b'{"global": {}}',
     "helm/runai-cluster.json": b'{"cluster": {}}',
 }

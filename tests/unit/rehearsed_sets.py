@@ -19,7 +19,7 @@ from cluster.set_writer import SetWriter, new_set
 from cluster.store_writing import WritableStore
 from tests.unit.backup_sets import RUNAICONFIG, UID
 from tests.unit.backup_sources import of_bytes
-from tests.unit.postgres_server import Postgres
+from tests.unit.running_postgres import Postgres
 
 ROWS = 500
 PASSWORD_OF_A_ROLE = "pa55-of-a-role"

@@ -54,7 +54,19 @@ def test_text_that_is_too_long_names_its_option() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["plan", "status", "report", "doctor", "config", "manifest", "backup", "rehearsal", "restore-plan"]
+    "name",
+    [
+        "plan",
+        "status",
+        "report",
+        "doctor",
+        "config",
+        "manifest",
+        "backup",
+        "check-recovery",
+        "rehearsal",
+        "restore-plan",
+    ],
 )
 def test_schema_is_json_and_refuses_what_is_unknown(name: str) -> None:
     ended = in_this_process("schema", name)

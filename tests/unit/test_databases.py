@@ -15,7 +15,7 @@ from cluster.databases import Found
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.part_source import FileSource, Produced
 from cluster.programs import Deadlines
-from tests.unit.postgres_server import PASSWORD, Postgres, postgres
+from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 
 CONTENT = """
 CREATE TABLE workloads (id bigserial PRIMARY KEY, name text, body text);

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.dump_contents import DumpContents
 from cluster.gate import REQUIRED, Depth, GateSettings, Seen, SetEvidence, judge
-from cluster.judging import span
 from cluster.manifest import parse
+from cluster.showing_time import span
 from tests.unit.asking import SETTINGS, ask, blocked
 from tests.unit.backup_sets import FILES, NOW, RUNAICONFIG, document, id_of, part, stamp, write
 
@@ -24,12 +25,18 @@ BEGAN = NOW - timedelta(hours=2)
 SET = id_of(BEGAN)
 LIMIT = timedelta(hours=30)
 DEPTHS: list[Depth] = ["sizes", "checksums"]
+LISTED = DumpContents(8, frozenset({"public.projects"}), "15.14", "15.14")
 
 
 def evidence(manifest: dict[str, Any], files: dict[str, bytes] | None = None) -> SetEvidence:
     held = FILES if files is None else files
     seen = {
-        path: Seen(len(content), hashlib.sha256(content).hexdigest(), content if path.endswith("config.json") else None)
+        path: Seen(
+            len(content),
+            hashlib.sha256(content).hexdigest(),
+            content if path.endswith("config.json") else None,
+            dump=LISTED if path.endswith(".dump") else None,
+        )
         for path, content in held.items()
     }
     return SetEvidence(manifest["id"], None, parse(json.dumps(manifest).encode(), "here"), files=seen)

@@ -30,9 +30,16 @@ def test_manifest_grants_exactly_the_permissions() -> None:
     }
     assert granted == asked
     assert not [verb for verb, *_ in granted if verb in ("*", "escalate", "bind", "impersonate")]
-    # Join tokens are Secrets: found by their description, and deleted. No other use is made of Secrets.
+    # Join tokens are Secrets: found by their description, and deleted. Helm keeps its releases in Secrets, and the
+    # control plane's database its password. No other use is made of Secrets, and none is written.
     tokens = {(verb, "", "secrets", "kube-system") for verb in ("list", "delete")}
-    assert {one for one in granted if "secrets" in one} == tokens
+    saved = {(verb, "", "secrets", where) for verb in ("get", "list") for where in ("runai", "runai-backend")}
+    assert {one for one in granted if "secrets" in one} == tokens | saved
+
+
+def test_programs_may_be_run_in_the_pods_of_the_control_plane_alone() -> None:
+    where = {(one.namespace, verb) for one in PERMISSIONS if "pods/exec" in one.resources for verb in one.verbs}
+    assert where == {("runai-backend", "get"), ("runai-backend", "create")}
 
 
 def test_every_role_is_bound_to_the_one_service_account() -> None:

@@ -17,7 +17,7 @@ from cluster.postgres_programs import SERVER, find
 from cluster.rehearsal_note import is_file_name, parse
 from cluster.rehearsing import Asked, RehearsalReport
 from cluster.verdict import Line
-from tests.unit.postgres_server import PASSWORD, Postgres, postgres
+from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 from tests.unit.rehearsed_sets import (
     PASSWORD_OF_A_ROLE,
     ROWS,

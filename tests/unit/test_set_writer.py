@@ -182,7 +182,7 @@ def test_full_store_is_said_so_and_nothing_is_left(
 
 @pytest.mark.usefixtures("small_files")
 def test_source_that_hides_that_the_store_is_full_does_not_get_through(tmp_path: Path) -> None:
-    """An adapter may take the sink's error for one of its own, or swallow it, and has written too little all the same."""
+    """An adapter may take the error of the sink for one of its own, or swallow it: it has written too little."""
 
     def fill(sink: Sink) -> None:
         for _ in range(100):

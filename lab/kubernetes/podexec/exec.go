@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -92,8 +93,8 @@ func (e *execution) ExecInContainer(
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		// As runc says it; containerd makes it the exit status of a command that can't be started.
-		return utilexec.CodeExitError{Err: err, Code: 127}
+		// No exit status: containerd tells it the same way, as an internal error.
+		return fmt.Errorf("failed to start exec: %w", err)
 	}
 	log.Printf("%s: %s runs as process %d", name, command[0], cmd.Process.Pid)
 	go func() {

@@ -36,7 +36,7 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run SQL as the superuser; its output."""
-        argv = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]
+        argv: list[str | Path] = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]
         ended = subprocess.run(argv, env=self._environment(), capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
@@ -48,7 +48,7 @@ class Postgres:
 
     def restored(self, arguments: list[str], dump: bytes) -> bytes:
         """What pg_restore prints."""
-        argv = [PROGRAMS / "pg_restore", *arguments]
+        argv: list[str | Path] = [PROGRAMS / "pg_restore", *arguments]
         ended = subprocess.run(argv, env=self._environment(), input=dump, capture_output=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout

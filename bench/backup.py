@@ -1,0 +1,158 @@
+"""Measures a dump through the API server beside ``kubectl exec … pg_dump > file``, on the same database, in turns.
+
+Both go the same way, API server and pod; the product hashes and encrypts what passes, and counts the rows of every
+table in the dump's own snapshot meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import FrameType
+
+from bench.dump_results import ENCRYPTED, HASHED, KUBECTL, DumpResult, Run
+from lab import cli
+from lab.errors import LabError
+from lab.layout import PROJECT, Lab
+from lab.postgresql import server
+from lab.progress import Progress
+
+LARGE, SMALL = "backend", "keycloak"
+_SECONDS = 1800.0
+# Rows of 1 KiB, of hexadecimal digits: a dump of it is about half as large, like one of identifiers and JSON.
+_FILL = """
+CREATE TABLE IF NOT EXISTS measured (id bigint, body text);
+INSERT INTO measured
+SELECT n, (SELECT string_agg(md5((n * 32 + i)::text), '') FROM generate_series(1, 32) i)
+FROM generate_series(1, {rows}) n
+"""
+_PG_DUMP = 'IFS= read -r PGPASSWORD; export PGPASSWORD; exec pg_dump -U postgres -Fc "$1"'
+
+
+def main() -> int:
+    """Measure; exit status 0 if the target is met."""
+    parser = argparse.ArgumentParser(prog="python -m bench.backup", description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=500, help="of the table that is dumped (default: 500)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument("--name", default="bench-backup", metavar="LAB", help="name of the lab that is made")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = measure(options.name, options.megabytes, options.rounds, Progress())
+    except LabError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
+    print(result.text())
+    print()
+    print(json.dumps(result.document()))
+    return 0 if result.good else 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def measure(name: str, megabytes: int, rounds: int, progress: Progress) -> DumpResult:
+    """Make a lab, fill its database, measure, and take the lab down."""
+    with _lab(name) as lab, tempfile.TemporaryDirectory(prefix="bench-backup-") as scratch:
+        with progress.step(f"filling the database with {megabytes} MB"):
+            server.query(lab, LARGE, _FILL.format(rows=megabytes * 1000), seconds=_SECONDS)
+        size = int(server.query(lab, LARGE, f"SELECT pg_database_size('{LARGE}')"))
+        ways = _ways(lab, Path(scratch))
+        small = [_measured(how, start, SMALL, progress) for how, start in ways.items()]
+        runs = [_measured(how, start, LARGE, progress) for _ in range(rounds) for how, start in ways.items()]
+    return DumpResult(size / (1 << 20), runs, small)
+
+
+Start = Callable[[str], tuple[float, float, int]]
+
+
+def _ways(lab: Lab, scratch: Path) -> dict[str, Start]:
+    key = _recipient()
+    return {
+        KUBECTL: lambda database: _kubectl(lab, database, scratch / "dump"),
+        HASHED: lambda database: _product(lab, database, scratch),
+        ENCRYPTED: lambda database: _product(lab, database, scratch, key),
+    }
+
+
+def _measured(how: str, start: Start, database: str, progress: Progress) -> Run:
+    with progress.step(f"{database}: {how}"):
+        return Run(how, *start(database))
+
+
+def _kubectl(lab: Lab, database: str, target: Path) -> tuple[float, float, int]:
+    pod = ["runai-backend-postgresql-0", "--namespace", "runai-backend", "--container", "postgresql"]
+    argv = [str(lab.bin / "kubectl"), "--kubeconfig", str(lab.kubeconfig), "exec", "--stdin", *pod, "--"]
+    argv += ["sh", "-c", _PG_DUMP, "sh", database]
+    with target.open("wb") as file:
+        seconds, peak, _ = _run(argv, file.fileno(), server.password(lab).encode() + b"\n")
+    return seconds, peak, target.stat().st_size
+
+
+def _product(lab: Lab, database: str, scratch: Path, *recipients: str) -> tuple[float, float, int]:
+    store = scratch / "store"
+    store.mkdir()
+    argv = [sys.executable, "-P", "-m", "bench.dumping", str(lab.folder / "downtime.toml"), database, str(store)]
+    try:
+        seconds, peak, said = _run([*argv, *recipients], subprocess.PIPE, b"")
+    finally:
+        shutil.rmtree(store)
+    return seconds, peak, int(said)
+
+
+def _run(argv: Sequence[str], output: int, given: bytes) -> tuple[float, float, bytes]:
+    """Seconds from start to end, and the peak memory in MiB of the program itself."""
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    began = time.monotonic()
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=output, env={**os.environ, "PYTHONPATH": path})
+    try:
+        if process.stdin is None:
+            raise AssertionError("it was started with a pipe")
+        process.stdin.write(given)
+        process.stdin.close()
+        said = process.stdout.read() if process.stdout is not None else b""
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        raise
+    seconds = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise LabError(f"{argv[0]} ended with {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024, said
+
+
+def _recipient() -> str:
+    import pyrage
+
+    return str(pyrage.x25519.Identity.generate().to_public())
+
+
+@contextmanager
+def _lab(name: str) -> Iterator[Lab]:
+    with redirect_stdout(sys.stderr):
+        if cli.main(["up", "--name", name, "--no-hosts"]):
+            raise LabError(f"the lab {name} did not come up")
+    try:
+        yield Lab(name)
+    finally:
+        with redirect_stdout(sys.stderr):
+            cli.main(["down", "--name", name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

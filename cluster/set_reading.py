@@ -1,0 +1,207 @@
+"""Looks at backup sets in a store, for the recovery check to judge. Nothing here judges, and nothing here writes.
+
+Others write and remove sets meanwhile: what is gone when it is read is evidence like any other, never an error. Only
+the store itself failing is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cluster import rehearsal_note
+from cluster.backups import DOCUMENT_BYTES, FileRefused, SetEntry, Store, StoreError
+from cluster.dump_contents import DumpContents, DumpError, Listing
+from cluster.evidence import GateSettings, Seen, SetEvidence
+from cluster.manifest import Manifest, ManifestError, Part
+from cluster.part_stream import DamagedError, WrongKeyError, deliver
+from cluster.rehearsal_note import NoteError, RehearsalNote
+
+# The first line of an age file: https://age-encryption.org/v1
+_AGE = b"age-encryption.org/v1\n"
+# A rehearsal a day for a month; the newest ones tell how a set stands.
+_NOTES_OF_A_SET = 5
+_SETS_WITH_NOTES = 60
+_SETS_TO_COMPARE = 5
+
+
+class _EnoughError(Exception):
+    """All was read that is needed."""
+
+
+def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
+    """What a folder of the store shows without reading its files back.
+
+    Args:
+        end: when it must be done, as ``time.monotonic()`` counts.
+
+    Raises:
+        StoreError: the store failed, or the time is over.
+    """
+    try:
+        manifest = store.read_manifest(entry.id)
+    except (ManifestError, FileRefused) as error:
+        return SetEvidence(entry.id, entry.taken, problem=error, half_taken=error.code == "manifest-missing")
+    files = {}
+    for part in manifest.files:
+        left(store, end)
+        files[part.path or ""] = _see(store, entry.id, part)
+    notes, problems = _notes(store, entry.id, end)
+    return SetEvidence(entry.id, entry.taken, manifest, files=files, notes=notes, note_problems=problems)
+
+
+def compared(
+    store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, end: float
+) -> SetEvidence:
+    """The same, with what earlier sets of its cluster tell: the manifest before it, and rehearsals if one is asked for.
+
+    Args:
+        older: the folders that are listed after this one.
+    """
+    if evidence.manifest is None:
+        return evidence
+    previous: Manifest | None = None
+    notes, wanted = evidence.notes, settings.rehearsal_max_age is not None and not _passed(evidence.notes)
+    for at, entry in enumerate(older):
+        if at >= (_SETS_WITH_NOTES if wanted else _SETS_TO_COMPARE) or (previous is not None and not wanted):
+            break
+        left(store, end)
+        manifest = _earlier(store, entry, evidence.manifest)
+        if manifest is None:
+            continue
+        previous = previous or manifest
+        if wanted:
+            notes = (*notes, *_notes(store, entry.id, end)[0])
+            wanted = not _passed(notes)
+    return replace(evidence, previous=previous, notes=notes)
+
+
+def read_back(store: Store, evidence: SetEvidence, end: float, identities: Sequence[Any] = ()) -> SetEvidence:
+    """The same, with every file read: its checksum, and what a dump or the runaiconfig holds.
+
+    Args:
+        identities: private keys, to look into what is encrypted; none: what was noted when it was taken will count.
+    """
+    files = dict(evidence.files)
+    for part in evidence.manifest.files if evidence.manifest else ():
+        path = part.path or ""
+        try:
+            files[path] = _read_part(store, evidence.id, part, files[path], end, identities)
+        except FileRefused as error:
+            files[path] = Seen(problem=error.message)
+    return replace(evidence, files=files)
+
+
+def left(store: Store, end: float) -> float:
+    """Seconds until the end.
+
+    Raises:
+        StoreError: ``store-slow``: it has come.
+    """
+    seconds = end - time.monotonic()
+    if seconds <= 0:
+        raise StoreError(
+            "store-slow",
+            f"the backup store {store.name} was not read in time",
+            "See that the store is fast enough for its backup sets, then run again.",
+        )
+    return seconds
+
+
+def _see(store: Store, set_id: str, part: Part) -> Seen:
+    try:
+        size = store.size(set_id, part)
+        readable = part.kind == "runaiconfig" and not part.encrypted and size <= DOCUMENT_BYTES
+        return Seen(size, content=store.read(set_id, part.path or "") if readable else None)
+    except FileRefused as error:
+        return Seen(problem=error.message)
+
+
+def _read_part(store: Store, set_id: str, part: Part, seen: Seen, end: float, identities: Sequence[Any]) -> Seen:
+    seen = replace(seen, sha256=store.checksum(set_id, part, left(store, end)))
+    if seen.sha256 != part.sha256:
+        return seen
+    if part.encrypted:
+        with store.opened(set_id, part.path or "") as file:
+            seen = replace(seen, is_age=file.read(len(_AGE)) == _AGE)
+        if not identities or not seen.is_age:
+            return seen
+    if part.kind == "database":
+        try:
+            return replace(seen, dump=_listed(store, set_id, part, end, identities))
+        except DumpError as error:
+            return replace(seen, dump_problem=error)
+        except WrongKeyError:
+            return seen
+    if part.kind == "runaiconfig" and part.encrypted and (part.bytes or 0) <= DOCUMENT_BYTES:
+        return replace(seen, content=_opened_up(store, set_id, part, identities))
+    return seen
+
+
+def _listed(store: Store, set_id: str, part: Part, end: float, identities: Sequence[Any]) -> DumpContents:
+    with Listing() as listing:
+
+        def take(data: bytes) -> None:
+            left(store, end)
+            listing.write(data)
+            if listing.done:
+                raise _EnoughError
+
+        try:
+            deliver(store, set_id, part, identities, take)
+        except _EnoughError:
+            pass
+        except DamagedError as error:
+            raise DumpError("dump-unreadable", f"The dump cannot be read: {error}", "Take a new backup set.") from None
+        return listing.result()
+
+
+def _opened_up(store: Store, set_id: str, part: Part, identities: Sequence[Any]) -> bytes | None:
+    pieces: list[bytes] = []
+    try:
+        deliver(store, set_id, part, identities, pieces.append)
+    except WrongKeyError:
+        return None
+    except DamagedError:
+        return b""
+    return b"".join(pieces)
+
+
+def _earlier(store: Store, entry: SetEntry, than: Manifest) -> Manifest | None:
+    """The manifest of a set, if it is an earlier one of the same cluster."""
+    try:
+        manifest = store.read_manifest(entry.id)
+    except (ManifestError, FileRefused):
+        return None
+    return manifest if manifest.cluster_uid == than.cluster_uid and manifest.began < than.began else None
+
+
+def _notes(store: Store, set_id: str, end: float) -> tuple[tuple[RehearsalNote, ...], tuple[str, ...]]:
+    notes: list[RehearsalNote] = []
+    problems: list[str] = []
+    try:
+        names = sorted(
+            (name for name in store.names(set_id, rehearsal_note.FOLDER) if rehearsal_note.is_file_name(name)),
+            reverse=True,
+        )
+    except FileRefused as error:
+        return (), (error.message,)
+    for name in names[:_NOTES_OF_A_SET]:
+        left(store, end)
+        path = f"{rehearsal_note.FOLDER}/{name}"
+        try:
+            note = rehearsal_note.parse(store.read(set_id, path), f"{set_id}/{path}")
+        except (FileRefused, NoteError) as error:
+            problems.append(error.message)
+            continue
+        if note.set == set_id:
+            notes.append(note)
+        else:
+            problems.append(f"{set_id}/{path} is of the set {note.set}")
+    return tuple(notes), tuple(problems)
+
+
+def _passed(notes: Iterable[RehearsalNote]) -> bool:
+    return any(note.passed for note in notes)
