@@ -11,6 +11,7 @@ import contextlib
 import logging
 import shlex
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ def execute(connection: Connection, argv: Sequence[str], timeout: float, stdin: 
     if not argv or any("\0" in argument for argument in argv):
         raise ValueError("a command is at least a program, and no argument has a NUL character")
     runner = _Runner(connection, stdin.encode())
+    began = time.monotonic()
     with _watchdog(timeout + 1, connection.client.close) as barked:
         try:
             # The runner's own timeout begins when the command has started; the watchdog covers the start too.
@@ -122,7 +124,8 @@ def execute(connection: Connection, argv: Sequence[str], timeout: float, stdin: 
             if barked.is_set():
                 raise TimedOut from None
             raise Broken(error, started=runner.handed_over) from None
-    if barked.is_set():
+    # invoke asks whether the timer's thread has ended, which it may not have yet when what it killed has.
+    if barked.is_set() or (result.exited == -1 and time.monotonic() - began >= timeout):
         raise TimedOut
     return Ended(result.exited, result.stdout, result.stderr, alive=connection.is_connected)
 
