@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from enum import StrEnum
 from typing import Annotated, Any
@@ -24,6 +25,20 @@ class SchemaName(StrEnum):
     restore_plan = "restore-plan"
 
 
+# By their names: a schema imports the model that it is of, and no other.
+_MODELS = {
+    SchemaName.plan: "cluster.plan.Plan",
+    SchemaName.report: "cluster.report.Report",
+    SchemaName.doctor: "cluster.examination.Examination",
+    SchemaName.config: "cluster.config.Settings",
+    SchemaName.manifest: "cluster.manifest.Manifest",
+    SchemaName.backup: "cluster.backup_report.BackupReport",
+    SchemaName.check_recovery: "cluster.verdict.Verdict",
+    SchemaName.rehearsal: "cluster.rehearsing.RehearsalReport",
+    SchemaName.restore_plan: "cluster.restore_plan.RestorePlan",
+}
+
+
 def schema(name: Annotated[SchemaName, typer.Argument(help="Of what.")]) -> None:
     """Print a JSON schema: of an output, of the configuration, or of the manifest of a backup set."""
     typer.echo(json.dumps(document(name), indent=2))
@@ -33,48 +48,16 @@ def document(name: SchemaName) -> dict[str, Any]:
     """The schema, as JSON Schema 2020-12."""
     from pydantic import TypeAdapter
 
-    adapter: TypeAdapter[Any]
-    match name:
-        case SchemaName.plan:
-            from cluster.plan import Plan
-
-            adapter = TypeAdapter(Plan)
-        case SchemaName.status:
-            from cluster.status import Status, Unreadable
-
-            adapter = TypeAdapter(list[Status | Unreadable])
-        case SchemaName.report:
-            from cluster.report import Report
-
-            adapter = TypeAdapter(Report)
-        case SchemaName.doctor:
-            from cluster.examination import Examination
-
-            adapter = TypeAdapter(Examination)
-        case SchemaName.config:
-            from cluster.config import Settings
-
-            adapter = TypeAdapter(Settings)
-        case SchemaName.manifest:
-            from cluster.manifest import Manifest
-
-            adapter = TypeAdapter(Manifest)
-        case SchemaName.backup:
-            from cluster.backup_report import BackupReport
-
-            adapter = TypeAdapter(BackupReport)
-        case SchemaName.check_recovery:
-            from cluster.verdict import Verdict
-
-            adapter = TypeAdapter(Verdict)
-        case SchemaName.rehearsal:
-            from cluster.rehearsing import RehearsalReport
-
-            adapter = TypeAdapter(RehearsalReport)
-        case SchemaName.restore_plan:
-            from cluster.restore_plan import RestorePlan
-
-            adapter = TypeAdapter(RestorePlan)
     printed = name not in (SchemaName.config, SchemaName.manifest)
+    adapter: TypeAdapter[Any] = TypeAdapter(_type(name))
     schema = adapter.json_schema(by_alias=True, mode="serialization" if printed else "validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _type(name: SchemaName) -> Any:
+    if name is SchemaName.status:
+        from cluster.status import Status, Unreadable
+
+        return list[Status | Unreadable]
+    module, _, model = _MODELS[name].rpartition(".")
+    return getattr(importlib.import_module(module), model)

@@ -17,7 +17,6 @@ from cluster.postgres_programs import SERVER, find
 from cluster.rehearsal_note import is_file_name, parse
 from cluster.rehearsing import Asked, RehearsalReport
 from cluster.verdict import Line
-from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 from tests.unit.rehearsed_sets import (
     PASSWORD_OF_A_ROLE,
     ROWS,
@@ -28,6 +27,7 @@ from tests.unit.rehearsed_sets import (
     sources,
     take,
 )
+from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 from tests.unit.scratch_processes import scratch_folder, servers
 
 _KEY = pyrage.x25519.Identity.generate()

@@ -18,8 +18,8 @@ from cluster.postgres_programs import SERVER, find
 from cluster.rehearsing import Asked
 from cluster.scratch_postgres import scratch_server
 from tests.command_line import arguments, downtime, environment
-from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 from tests.unit.rehearsed_sets import Stored, configuration, copied, fill, settings, sources, take
+from tests.unit.running_postgres import PASSWORD, Postgres, postgres
 from tests.unit.scratch_processes import scratch_folder, servers
 
 _SECONDS = 30.0

@@ -20,8 +20,8 @@ from deployments.commands_restore_plan import as_script
 from tests.command_line import downtime, environment, in_this_process
 from tests.unit.backup_sets import RUNAICONFIG
 from tests.unit.backup_sources import of_bytes
-from tests.unit.running_postgres import postgres
 from tests.unit.rehearsed_sets import ROWS, Stored, configuration, fill, project, sources, take
+from tests.unit.running_postgres import postgres
 from tests.unit.scratch_processes import scratch_folder
 
 _NODES = {
