@@ -36,6 +36,7 @@ PACKAGES = (
 )
 FOR_TESTS = (
     "openssh-server",  # a real one, started by the tests on a port of loopback
+    "jq",  # commands of restore plans use it, and are really run
 )
 DATABASE = (
     "postgresql-15",  # the database of a lab without hosts; its server is started by the lab alone
