@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--workers", type=int, default=2, metavar="N", help="GPU worker hosts (default: 2)")
     up.add_argument("--systems", type=int, metavar="N", help="Run:ai system nodes (default: 1; 2 with --no-hosts)")
     up.add_argument("--simulated", type=int, metavar="N", help="simulated GPU nodes (default: 0; 3 with --no-hosts)")
+    up.add_argument("--no-backup", action="store_true", help="without a backup set: 'downtime backup' takes the first")
     up.add_argument("--saas", action="store_true", help="without a Run:ai control plane on the cluster")
     up.add_argument(
         "--default-detection",
@@ -102,6 +103,7 @@ def _up(options: argparse.Namespace) -> int:
         simulated=simulated,
         saas=options.saas,
         default_detection=options.default_detection,
+        backup=not options.no_backup,
     )
     lab, progress = Lab(spec.name), Progress()
     with locks.of_lab(lab):

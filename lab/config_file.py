@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab.age_key import recipient
 from lab.layout import Lab
 from lab.state import write_atomically
 
@@ -20,7 +21,8 @@ def write(lab: Lab, *, uid: str, addresses: Mapping[str, str], lock_seconds: int
         "hosts.addresses": dict(sorted(addresses.items())),
         "power": {"off": "ssh", "on": "command", "status": "command"},
         "power.command": {action: [str(lab.power), "{node}", action] for action in ACTIONS},
-        "recovery": {"store": lab.store.as_uri(), "max_age_hours": 30},
+        # Not the private key: only a rehearsal needs that, and is given it.
+        "recovery": {"store": lab.store.as_uri(), "max_age_hours": 30, "recipients": [recipient(lab)]},
     }
     lines = ["# Written by the lab, for the lab: written anew at each change of its hosts."]
     for name, table in tables.items():

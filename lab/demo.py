@@ -1,4 +1,4 @@
-"""The demonstration: a real kubeadm cluster, and planned maintenance of ``gpu-1`` through its Prefect deployment.
+"""The demonstration: a real kubeadm cluster, its backup, and planned maintenance of ``gpu-1`` through its deployment.
 
 ``python -m lab.demo`` makes everything and leaves it there to look at; ``--down`` removes all of it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -45,7 +46,7 @@ def main() -> int:
         return cli.main(["down", "--name", NAME])
     progress = Progress()
     try:
-        status = cli.main(["up", "--name", NAME])
+        status = cli.main(["up", "--name", NAME, "--no-backup"])
         return status if status else _demonstrate(Lab(NAME), progress)
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -58,6 +59,9 @@ def main() -> int:
 def _demonstrate(lab: Lab, progress: Progress) -> int:
     prefect = prefect_service.up(lab, progress)
     progress.say(f"the Prefect UI is at {prefect.ui}")
+    _downtime(lab, "backup")
+    _downtime(lab, "rehearse-recovery", DOWNTIME_RECOVERY__IDENTITY__FILE=str(lab.age_key))
+    _downtime(lab, "check-recovery")
     _downtime(lab, "plan", "planned", NODE, "--power-on", "controller", "--no-hold")
     cluster = Api(lab.kubeconfig)
     run = prefect.start_run("planned-maintenance/planned-maintenance", PARAMETERS)
@@ -72,12 +76,17 @@ def _demonstrate(lab: Lab, progress: Progress) -> int:
     return 0
 
 
-def _downtime(lab: Lab, *arguments: str) -> None:
+def _downtime(lab: Lab, *arguments: str, **variables: str) -> None:
     """The command, as a user would call it, with its output on ours."""
     program = prefect_service.program("downtime")
     command, *rest = arguments
     print(f"\n$ downtime {' '.join(arguments)}", flush=True)
-    done = subprocess.run([program, command, "--config", str(lab.config), *rest], timeout=120, check=False)
+    done = subprocess.run(
+        [program, command, "--config", str(lab.config), *rest],
+        timeout=120,
+        check=False,
+        env={**os.environ, **variables},
+    )
     if done.returncode:
         raise LabError(f"'downtime {' '.join(arguments)}' ended with exit status {done.returncode}")
 

@@ -76,7 +76,7 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
         runai.install(lab, spec, _control_plane_data(lab, keeper))
     with progress.step("waiting for its pods"):
         runai.await_ready(lab, spec)
-    _describe(lab, api, made)
+    _describe(lab, api, spec, made)
     state.update(lab, phase="up")
 
 
@@ -137,11 +137,14 @@ def _usable(node: JSON) -> bool:
     return ready and not any(t["key"].startswith("node.kubernetes.io/") for t in node["spec"].get("taints", []))
 
 
-def _describe(lab: Lab, api: Api, made: list[Machine]) -> None:
+def _describe(lab: Lab, api: Api, spec: Spec, made: list[Machine]) -> None:
     """Write what makes the product work with this lab: configuration, a backup set, the power program."""
     uid = str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
     config_file.write(lab, uid=uid, addresses={machine.node: machine.address for machine in made})
-    backup_set.write(lab.store, uid, runaiconfig=api.get(runai.RUNAICONFIG))
+    if spec.backup:
+        backup_set.write(lab.store, uid, runaiconfig=api.get(runai.RUNAICONFIG))
+    else:
+        lab.store.mkdir(exist_ok=True)
     write_script(lab)
 
 

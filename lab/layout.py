@@ -53,6 +53,11 @@ class Lab:
         return self.folder / "id_ed25519"
 
     @property
+    def age_key(self) -> Path:
+        """The private key that opens the lab's own backup sets."""
+        return self.folder / "age.key"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
 

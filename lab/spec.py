@@ -20,7 +20,7 @@ class Spec:
     ``control_planes``, ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``control_planes`` and
     ``systems`` are numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out
     Run:ai's own control plane; ``default_detection`` lets failures be noticed as late as Kubernetes does by default,
-    for measurements.
+    for measurements; ``backup`` gives it a backup set that somebody else took.
     """
 
     name: str = "lab"
@@ -31,6 +31,7 @@ class Spec:
     simulated: int = 0
     saas: bool = False
     default_detection: bool = False
+    backup: bool = True
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):

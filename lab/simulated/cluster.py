@@ -51,7 +51,10 @@ def up(lab: Lab, spec: Spec, progress: Progress) -> None:
         _await_nodes(lab, api, len(machines))
         runai.await_ready(lab, spec)
     write_configuration(lab, api)
-    backup_set.write(lab.store, cluster_uid(api), runaiconfig=api.get(runai.RUNAICONFIG))
+    if spec.backup:
+        backup_set.write(lab.store, cluster_uid(api), runaiconfig=api.get(runai.RUNAICONFIG))
+    else:
+        lab.store.mkdir(exist_ok=True)
     write_script(lab)
     state.update(lab, phase="up")
 

@@ -31,7 +31,7 @@ CHUNK = bytes(range(256)) * 4096
 
 def settings_of(lab: Lab, store: str | Path, **recovery_settings: Any) -> Settings:
     """The lab's configuration, with this store, and in the clear unless said otherwise."""
-    given = {"store": str(store), "allow_plaintext": True, **recovery_settings}
+    given = {"store": str(store), "allow_plaintext": True, "recipients": [], **recovery_settings}
     loaded = config.load(lab.config)
     return loaded.model_copy(
         update={
@@ -90,7 +90,7 @@ def main() -> int:
     settings = loaded.model_copy(
         update={
             "cluster": loaded.cluster.model_copy(update={"lock_seconds": LOCK_SECONDS}),
-            "recovery": loaded.recovery.model_copy(update={"store": store, "allow_plaintext": True}),
+            "recovery": loaded.recovery.model_copy(update={"store": store, "allow_plaintext": True, "recipients": []}),
         }
     )
     gathered = whole(dump=of_work("database", "backend", "postgresql/backend.dump", _endless))

@@ -20,7 +20,7 @@ from tests.control_plane.commands import LEASES, command
 from tests.unit.backup_sets import NOW, id_of
 
 LEASE = f"{LEASES}/recovery-backup"
-CLEAR = {"DOWNTIME_RECOVERY__ALLOW_PLAINTEXT": "true"}
+CLEAR = {"DOWNTIME_RECOVERY__ALLOW_PLAINTEXT": "true", "DOWNTIME_RECOVERY__RECIPIENTS": "[]"}
 DATABASES = ("backend", "keycloak")
 
 
