@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import fsspec
+import httpx
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -46,6 +47,8 @@ class ObjectStore:
         self._server: BaseWSGIServer | None = None
         self._port = 0
         self.back()
+        # moto keeps what it holds for the whole process: another store of it may have been there before.
+        httpx.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
         self.files().mkdir(BUCKET)
 
     @property
