@@ -16,7 +16,7 @@ from importlib import metadata
 from cluster import gate, keeping, recovery
 from cluster.api import Api
 from cluster.backup_report import BackupReport, TakenPart
-from cluster.config import Settings
+from cluster.config import RecoverySettings, Settings
 from cluster.downtime import Say, require_cluster, silent
 from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
@@ -103,8 +103,7 @@ def _take(
         manifest = _written(store, draft, recipients, say, clock, lock)
         say("check", "reading everything back")
         verdict = _judged(store, settings, manifest, uid, clock)
-        lock.check()
-        removed, failed = keeping.prune(store, settings.recovery, uid, clock())
+        removed, failed = _pruned(api, store, settings.recovery, verdict, uid, lock, clock)
     finally:
         lock.release()
     for set_id in removed:
@@ -233,6 +232,24 @@ def _judged(
         unchanged = Failed(error.code, error.message, error.remedy)
         raise remove_half(store, manifest.id, unchanged)
     raise error
+
+
+def _pruned(
+    api: Api,
+    store: WritableStore,
+    settings: RecoverySettings,
+    verdict: Verdict,
+    uid: str,
+    lock: Lock,
+    clock: Callable[[], datetime],
+) -> tuple[list[str], list[str]]:
+    """The old sets that were removed, and what speaks against it, in sentences. The new set is good whatever comes."""
+    try:
+        _still_held(lock)
+        doubt = keeping.doubt(verdict, clock(), api.server_time())
+    except DowntimeError as error:
+        doubt = error.message
+    return ([], [f"no old set was removed: {doubt}"]) if doubt else keeping.prune(store, settings, uid, clock())
 
 
 def _report(
