@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -54,8 +54,8 @@ def removed(
     verdict = gate.check_set(store, id_of(NEW), settings=GateSettings(cluster_uid=UID), clock=lambda: NOW)
     assert verdict.verdict == "passed"
     settings = RecoverySettings(store=str(folder), keep_days=days)
-    held: Any = lock or StandInLock()
-    return backup._pruned(api or StandInApi(), store, settings, verdict, UID, held, lambda: NOW)
+    server, held = cast(Any, api or StandInApi()), cast(Any, lock or StandInLock())
+    return backup._pruned(server, store, settings, verdict, UID, held, lambda: NOW)
 
 
 def test_sets_that_are_too_old_go_and_two_good_ones_stay(tmp_path: Path) -> None:
