@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 
-from cluster import gate, keeping, recovery
+from cluster import gate, keeping, made_for_a_set, recovery
 from cluster.api import Api
 from cluster.backup_report import BackupReport, TakenPart
 from cluster.config import RecoverySettings, Settings
@@ -100,16 +100,39 @@ def _take(
         began = clock().replace(microsecond=0)
         gathered = _gathered(api, settings, gather, say)
         draft = _Draft(uid, by, began, gathered)
-        manifest = _written(store, draft, recipients, say, clock, lock)
-        say("check", "reading everything back")
-        verdict = _judged(store, settings, manifest, uid, clock)
+        manifest, verdict = _finished(store, settings, draft, recipients, say, clock, lock)
         removed, failed = _pruned(api, store, settings.recovery, verdict, uid, lock, clock)
+        if not failed:
+            failed = made_for_a_set.tidy(store, gathered.sources)
     finally:
         lock.release()
     for set_id in removed:
         say("retention", f"removed the old set {set_id}")
     warnings = [MASKER.mask(text) for text in (*gathered.warnings, *failed)]
     return _report(store, manifest, verdict, warnings, removed)
+
+
+def _finished(
+    store: WritableStore,
+    settings: Settings,
+    draft: _Draft,
+    recipients: Recipients,
+    say: Say,
+    clock: Callable[[], datetime],
+    lock: Lock,
+) -> tuple[Manifest, Verdict]:
+    """The set, written and found good. Where none is left in the store, nothing that was made for it is either."""
+    manifest = None
+    try:
+        manifest = _written(store, draft, recipients, say, clock, lock)
+        say("check", "reading everything back")
+        return manifest, _judged(store, settings, manifest, draft.cluster_uid, clock)
+    except BaseException as error:
+        # One that lacks something stays, and what it names with it.
+        if manifest is None or (isinstance(error, DowntimeError) and not error.changed):
+            for text in made_for_a_set.undo(draft.gathered.sources):
+                say("gather", f"WARN {text}")
+        raise
 
 
 def _store(api: Api, settings: Settings) -> WritableStore:

@@ -47,6 +47,8 @@ def gather(api: Api, settings: Settings) -> Gathered:
     found = databases.look(server)
     if not found.superuser:
         warnings.append(f"{server.login.user} may not read the passwords of roles: a restore must set them anew.")
+    versions = _versions(api, releases)
+    # The last: what it makes is in nobody's hands until this returns.
     metrics, unsaved = metrics_volume.sources(api, settings, BACKEND_NAMESPACE)
     return Gathered(
         sources=(
@@ -57,7 +59,7 @@ def gather(api: Api, settings: Settings) -> Gathered:
             *databases.sources(server, found),
             *metrics,
         ),
-        versions=_versions(api, releases),
+        versions=versions,
         warnings=(*warnings, *unsaved),
     )
 
