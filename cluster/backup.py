@@ -21,7 +21,7 @@ from cluster.downtime import Say, require_cluster, silent
 from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
 from cluster.lock import Lock, Purpose
-from cluster.manifest import Manifest, Part
+from cluster.manifest import BY_LENGTH, Manifest, Part
 from cluster.part_source import Gathered
 from cluster.reach import MASKER
 from cluster.set_writer import SetWriter, new_set, refused_plaintext, remove_half
@@ -59,7 +59,7 @@ def take(
 
     Args:
         gather: finds what there is to save.
-        by: who wants it; kept in the manifest.
+        by: who wants it; kept in the manifest, where it is cut if it is too long.
         say: is told how far it is.
         clock: the time.
 
@@ -99,7 +99,7 @@ def _take(
         # Before anything is read: a set is as old as what was read first.
         began = clock().replace(microsecond=0)
         gathered = _gathered(api, settings, gather, say)
-        draft = _Draft(uid, by, began, gathered)
+        draft = _Draft(uid, by[:BY_LENGTH], began, gathered)
         manifest, verdict = _finished(store, settings, draft, recipients, say, clock, lock)
         removed, failed = _pruned(api, store, settings.recovery, verdict, uid, lock, clock)
         if not failed:

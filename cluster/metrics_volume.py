@@ -123,7 +123,8 @@ def declared(settings: MetricsSettings) -> External:
             settings.taken,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_COMMAND_SECONDS,
             check=False,
         )

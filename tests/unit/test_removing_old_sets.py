@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -12,6 +14,7 @@ from cluster import backup, gate
 from cluster.config import RecoverySettings
 from cluster.errors import LockLost, Unreachable
 from cluster.evidence import GateSettings
+from cluster.part_source import Gathered
 from cluster.store_writing import WritableStore
 from lab.dump_file import dump
 from tests.unit.backup_sets import FILES, NOW, UID, document, id_of, write
@@ -95,3 +98,22 @@ def test_an_api_server_that_is_away_afterwards_fails_no_backup(
     gone, (warning,) = removed(tmp_path, api, lock)
     assert gone == []
     assert warning.startswith("no old set was removed: the ")
+
+
+def test_a_long_name_of_who_wants_a_backup_fails_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[Any] = []
+
+    def finished(_store: Any, _settings: Any, draft: Any, *_: Any) -> Any:
+        drafts.append(draft)
+        raise LockLost("enough", "enough was seen", "")
+
+    monkeypatch.setattr(backup, "require_cluster", lambda *_: UID)
+    monkeypatch.setattr(backup, "Lock", MagicMock())
+    monkeypatch.setattr(backup, "_finished", finished)
+    settings: Any = SimpleNamespace(
+        recovery=RecoverySettings(store=str(tmp_path), allow_plaintext=True), cluster=SimpleNamespace(lock_seconds=3)
+    )
+    api: Any = MagicMock()
+    with pytest.raises(LockLost, match="enough"):
+        backup.take(api, settings, lambda *_: Gathered(()), by="x" * 501)
+    assert drafts[0].by == "x" * 500
