@@ -45,6 +45,7 @@ def gather(api: Api, settings: Settings) -> Gathered:
     ]
     server = database_server.find(api, releases[0])
     found = databases.look(server)
+    databases.require(server, found)
     if not found.superuser:
         warnings.append(f"{server.login.user} may not read the passwords of roles: a restore must set them anew.")
     versions = _versions(api, releases)
