@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -160,6 +162,14 @@ class Api:
             return self._send("GET", "/readyz", None, self.timeout) == b"ok"
         except Busy:
             return False
+
+    def server_time(self) -> datetime | None:
+        """The time by the API server's own clock, to the second (HTTP's ``Date``); None: it does not tell."""
+        response = self._open("GET", "/version", None, (self.timeout, self.timeout))
+        try:
+            return parsedate_to_datetime(response.response.headers.get("Date") or "")
+        except ValueError:
+            return None
 
     def watch(
         self, path: str, *, version: str, fields: str = "", labels: str = "", seconds: float = 30.0

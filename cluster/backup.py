@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 
-from cluster import gate, keeping, recovery
+from cluster import gate, keeping, made_for_a_set, recovery
 from cluster.api import Api
 from cluster.backup_report import BackupReport, TakenPart
-from cluster.config import Settings
+from cluster.config import RecoverySettings, Settings
 from cluster.downtime import Say, require_cluster, silent
 from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
 from cluster.lock import Lock, Purpose
-from cluster.manifest import Manifest, Part
+from cluster.manifest import BY_LENGTH, Manifest, Part
 from cluster.part_source import Gathered
 from cluster.reach import MASKER
 from cluster.set_writer import SetWriter, new_set, refused_plaintext, remove_half
@@ -59,7 +59,7 @@ def take(
 
     Args:
         gather: finds what there is to save.
-        by: who wants it; kept in the manifest.
+        by: who wants it; kept in the manifest, where it is cut if it is too long.
         say: is told how far it is.
         clock: the time.
 
@@ -99,18 +99,40 @@ def _take(
         # Before anything is read: a set is as old as what was read first.
         began = clock().replace(microsecond=0)
         gathered = _gathered(api, settings, gather, say)
-        draft = _Draft(uid, by, began, gathered)
-        manifest = _written(store, draft, recipients, say, clock, lock)
-        say("check", "reading everything back")
-        verdict = _judged(store, settings, manifest, uid, clock)
-        lock.check()
-        removed, failed = keeping.prune(store, settings.recovery, uid, clock())
+        draft = _Draft(uid, by[:BY_LENGTH], began, gathered)
+        manifest, verdict = _finished(store, settings, draft, recipients, say, clock, lock)
+        removed, failed = _pruned(api, store, settings.recovery, verdict, uid, lock, clock)
+        if not failed:
+            failed = made_for_a_set.tidy(store, gathered.sources)
     finally:
         lock.release()
     for set_id in removed:
         say("retention", f"removed the old set {set_id}")
     warnings = [MASKER.mask(text) for text in (*gathered.warnings, *failed)]
     return _report(store, manifest, verdict, warnings, removed)
+
+
+def _finished(
+    store: WritableStore,
+    settings: Settings,
+    draft: _Draft,
+    recipients: Recipients,
+    say: Say,
+    clock: Callable[[], datetime],
+    lock: Lock,
+) -> tuple[Manifest, Verdict]:
+    """The set, written and found good. Where none is left in the store, nothing that was made for it is either."""
+    manifest = None
+    try:
+        manifest = _written(store, draft, recipients, say, clock, lock)
+        say("check", "reading everything back")
+        return manifest, _judged(store, settings, manifest, draft.cluster_uid, clock)
+    except BaseException as error:
+        # One that lacks something stays, and what it names with it.
+        if manifest is None or (isinstance(error, DowntimeError) and not error.changed):
+            for text in made_for_a_set.undo(draft.gathered.sources):
+                say("gather", f"WARN {text}")
+        raise
 
 
 def _store(api: Api, settings: Settings) -> WritableStore:
@@ -233,6 +255,24 @@ def _judged(
         unchanged = Failed(error.code, error.message, error.remedy)
         raise remove_half(store, manifest.id, unchanged)
     raise error
+
+
+def _pruned(
+    api: Api,
+    store: WritableStore,
+    settings: RecoverySettings,
+    verdict: Verdict,
+    uid: str,
+    lock: Lock,
+    clock: Callable[[], datetime],
+) -> tuple[list[str], list[str]]:
+    """The old sets that were removed, and what speaks against it, in sentences. The new set is good whatever comes."""
+    try:
+        _still_held(lock)
+        doubt = keeping.doubt(verdict, clock(), api.server_time())
+    except DowntimeError as error:
+        doubt = error.message
+    return ([], [f"no old set was removed: {doubt}"]) if doubt else keeping.prune(store, settings, uid, clock())
 
 
 def _report(

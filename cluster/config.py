@@ -154,7 +154,7 @@ class MetricsSettings(Section):
     """auto: a VolumeSnapshot where the cluster has that API, else streamed out of the pod."""
     snapshot_class: str = ""
     """The VolumeSnapshotClass; empty: the default of the volume's driver."""
-    where: str = ""
+    where: str = Field(default="", max_length=500)
     """external: where that backup is, in words."""
     taken: Argv | None = None
     """external: a command that prints when it was last taken (RFC 3339), run without a shell."""

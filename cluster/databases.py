@@ -18,10 +18,15 @@ from cluster.errors import Blocked, Failed
 from cluster.part_source import FileSource, Produced, Sink
 from cluster.probing import probe
 from cluster.programs import lines, tail
+from cluster.showing import shown
 from cluster.snapshot_session import Moment
 
 _PART_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _END_OF_GLOBALS = b"PostgreSQL database cluster dump complete"
+REQUIRED = "backend"
+# What ends the data of a dump, and, where it has none, its table of contents: a number that is 0. Source: EndData in
+# pg_backup_custom.c and WriteOffset in pg_backup_archiver.c of PostgreSQL.
+_END_OF_DUMP = bytes(5)
 # A server that restarts is back within a minute.
 _AWAY_SECONDS = 60.0
 # Of a server outside, only what is this login's: others' databases may lie beside. The system's own database is saved
@@ -77,6 +82,22 @@ def look(server: Server, patience: float = _AWAY_SECONDS) -> Found:
     return found
 
 
+def require(server: Server, found: Found) -> None:
+    """See that the control plane's own database is there, under the name that the recovery gate asks for.
+
+    Raises:
+        Blocked: ``no-backend-database``.
+    """
+    if REQUIRED not in found.databases:
+        raise Blocked(
+            "no-backend-database",
+            f"{server} holds no database {REQUIRED} that belongs to {server.login.user}, only "
+            f"{shown(', '.join(found.databases), 200)}: the recovery gate would refuse a set without it",
+            f"A control plane whose database is called otherwise cannot be saved by this version. If it is called "
+            f"{REQUIRED}, see which user and server the release names.",
+        )
+
+
 def _look(server: Server) -> Found:
     names: list[str] = []
     superuser = False
@@ -116,16 +137,20 @@ def _database(server: Server, database: str) -> FileSource:
 
 
 def _dumped(moment: Moment, database: str, sink: Sink) -> DumpHeader:
-    header = HeaderReader()
+    header, end = HeaderReader(), b""
     argv = ("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=120s", f"--snapshot={moment.snapshot}")
     with moment.server.started(argv, database) as dump:
         try:
             for chunk in dump.chunks():
                 header.feed(chunk)
                 sink.write(chunk)
+                end = tail(end, chunk)
                 moment.program.beat()
             moment.server.succeeded("pg_dump", dump.ended())
-            return header.found()
+            found = header.found()
+            if not end.endswith(_END_OF_DUMP):
+                raise NotADumpError("its end is not there, though pg_dump ended well: it was cut off on the way")
+            return found
         except NotADumpError as error:
             raise Failed(
                 "dump-unreadable",

@@ -30,11 +30,16 @@ _PROGRAM = "pg_restore"
 _ENDING_SECONDS = 5.0
 # "3368; 0 16387 TABLE DATA public projects postgres": ids, what it is, schema, name, owner.
 _TABLE_DATA = re.compile(r"\d+; \d+ \d+ TABLE DATA (\S+) (.+) \S+")
+# Said of an archive of a newer version, and of what is none. Versions as in ``dump_header``.
+_VERSION = re.compile(r"unsupported version \((\d+)\.(\d+)\) in file header")
+_VERSIONS = (1, 10), (1, 99)
 _HEADER = re.compile(r";\s+(Dumped from database version|Dumped by pg_dump version|Format|TOC Entries): (.+)")
 
 
 class DumpError(Blocked):
-    """``dump-unreadable``; or it could not be read here: ``pg-restore-missing``, ``pg-restore-hangs``."""
+    """``dump-unreadable``; or it could not be read here, whatever it is worth: ``pg-restore-missing``,
+    ``pg-restore-too-old``, ``pg-restore-hangs``.
+    """
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Listing:
         """What the dump holds; nothing more can be written afterwards.
 
         Raises:
-            DumpError: it is no dump, or a damaged one; or pg_restore hangs.
+            DumpError: it is no dump, or a damaged one; or pg_restore is older than it, or hangs.
         """
         self.done = True
         self._end_input()
@@ -153,6 +158,10 @@ class Listing:
             raise self._hangs() from None
         self._err.seek(0)
         said = shown(self._err.read(10_000).decode(errors="replace").removeprefix(f"{_PROGRAM}: error: "), 200)
+        if code != 0 and (found := _VERSION.search(said)):
+            version = int(found[1]), int(found[2])
+            if _VERSIONS[0] <= version <= _VERSIONS[1]:
+                raise _too_old(said)
         if code != 0:
             raise _unreadable(said or f"{_PROGRAM} ended with {code}")
         self._out.seek(0)
@@ -206,6 +215,15 @@ def major(version: str | None) -> int | None:
     """The major version: 15 of ``15.14 (Debian …)``; None: it tells none."""
     found = re.match(r"\s*(\d+)", version or "")
     return int(found[1]) if found else None
+
+
+def _too_old(said: str) -> DumpError:
+    return DumpError(
+        "pg-restore-too-old",
+        f"A dump's table of contents cannot be read here: {_PROGRAM} on this machine is older than the pg_dump that "
+        f"made it ({said})",
+        "Install PostgreSQL's client programs as new as the server, or newer (Debian: postgresql-client-N).",
+    )
 
 
 def _unreadable(why: str) -> DumpError:

@@ -45,8 +45,11 @@ def gather(api: Api, settings: Settings) -> Gathered:
     ]
     server = database_server.find(api, releases[0])
     found = databases.look(server)
+    databases.require(server, found)
     if not found.superuser:
         warnings.append(f"{server.login.user} may not read the passwords of roles: a restore must set them anew.")
+    versions = _versions(api, releases)
+    # The last: what it makes is in nobody's hands until this returns.
     metrics, unsaved = metrics_volume.sources(api, settings, BACKEND_NAMESPACE)
     return Gathered(
         sources=(
@@ -57,7 +60,7 @@ def gather(api: Api, settings: Settings) -> Gathered:
             *databases.sources(server, found),
             *metrics,
         ),
-        versions=_versions(api, releases),
+        versions=versions,
         warnings=(*warnings, *unsaved),
     )
 

@@ -75,7 +75,13 @@ def _wrong(part: Part, dump: DumpContents | None) -> str:
 
 def _lacking(noted: Contents, dump: DumpContents) -> list[str]:
     with_rows = [name for name, rows in (noted.tables or {}).items() if rows and _PLAIN.fullmatch(name)]
-    return sorted(name for name in with_rows if name not in dump.tables)
+    # A listing tells name and owner with a blank between, so of an owner "run ai" the first word stands with the name.
+    longer = [name for name in dump.tables if " " in name]
+    return sorted(
+        name
+        for name in with_rows
+        if name not in dump.tables and not any(each.startswith(f"{name} ") for each in longer)
+    )
 
 
 def _told(dump: DumpContents | None, noted: Contents | None) -> str:

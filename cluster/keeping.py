@@ -17,12 +17,32 @@ from cluster.judging import judge_set
 from cluster.rehearsal_note import RehearsalNote
 from cluster.retention import Keeping, KnownSet
 from cluster.set_reading import look
+from cluster.showing_time import span
 from cluster.store_writing import WritableStore
+from cluster.verdict import Verdict
 
 # A name that a backup of this product gives: ``set_id``.
 OUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,3})?")
 LOOKING_SECONDS = 600.0
+# Ages are counted in days here; a clock that differs by more than this is wrong.
+CLOCKS_APART = timedelta(hours=1)
 _WHATEVER_AGE = timedelta(days=36500)
+
+
+def doubt(verdict: Verdict, now: datetime, server_time: datetime | None) -> str:
+    """Why older sets must stay although the new one is good; empty: nothing speaks against removing them.
+
+    Args:
+        verdict: about the new set.
+        now: the time by this machine's clock.
+        server_time: by the API server's; None: unknown.
+    """
+    shrunk = [line.reason for line in verdict.lines if line.check == "previous-set" and line.level != "PASS"]
+    if shrunk:
+        return f"the new one may be of a database that was emptied ({shrunk[0]}); see to it, older sets stay until then"
+    if server_time is not None and abs(now - server_time) > CLOCKS_APART:
+        return f"this machine's clock and the API server's are {span(abs(now - server_time))} apart"
+    return ""
 
 
 def prune(

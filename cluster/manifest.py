@@ -25,6 +25,7 @@ from cluster.errors import Blocked
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
+WHERE_LENGTH, BY_LENGTH = 500, 500
 
 # One folder name: nothing hidden, nothing that a path or a URL gives a meaning to.
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -58,7 +59,7 @@ class _Said(BaseModel):
 class External(_Said):
     """A backup that somebody else takes, and that this set only declares: where it is, and when it was taken."""
 
-    where: str = Field(min_length=1, max_length=500)
+    where: str = Field(min_length=1, max_length=WHERE_LENGTH)
     taken: AwareDatetime
 
 
@@ -142,7 +143,7 @@ class Manifest(_Said):
     cluster_uid: str = Field(min_length=1, max_length=253)
     began: AwareDatetime
     finished: AwareDatetime
-    by: str = Field(default="", max_length=500)
+    by: str = Field(default="", max_length=BY_LENGTH)
     versions: dict[str, str] = {}
     recipients: tuple[str, ...] = ()
     parts: tuple[Part, ...]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cluster import pod_exec, volume_snapshots
+from cluster import made_for_a_set, pod_exec, volume_snapshots
 from cluster.api import Api, Object
 from cluster.config import MetricsSettings, Settings
 from cluster.errors import Blocked, DowntimeError, Failed, Misused
@@ -62,24 +62,27 @@ def sources(api: Api, settings: Settings, namespace: str) -> tuple[list[Source],
         return [], [f"The metrics are not saved: {namespace}/{STATEFULSET} has no pod with a volume."]
     found: list[Source] = []
     warnings: list[str] = []
-    for one in volumes:
-        try:
-            found.append(_source(api, settings, one))
-        except DowntimeError as error:
-            if wanted.how != "auto":
-                raise
-            warnings.append(f"The metrics are not saved: {error.message} {error.remedy}")
+    try:
+        for one in volumes:
+            found.append(_source(api, settings, one, warnings))
+    except BaseException:
+        made_for_a_set.undo(found)
+        raise
     return found, warnings
 
 
-def _source(api: Api, settings: Settings, volume: Volume) -> Source:
+def _source(api: Api, settings: Settings, volume: Volume, warnings: list[str]) -> Source:
     wanted = settings.recovery.metrics
     if wanted.how in ("auto", "snapshot"):
-        snapshot_class = volume_snapshots.usable_class(api, volume.pod.namespace, volume.claim, wanted.snapshot_class)
-        if snapshot_class is not None:
-            taken = volume_snapshots.take(api, volume.pod.namespace, volume.claim, snapshot_class)
-            volume_snapshots.prune(api, volume.pod.namespace, volume.claim, settings.recovery)
-            return DeclaredSource(_KIND, volume.name, taken)
+        try:
+            snapshot = _snapshot(api, settings, volume, warnings)
+        except DowntimeError as error:
+            if wanted.how == "snapshot":
+                raise
+            snapshot = None
+            warnings.append(f"The metrics are streamed, as no snapshot can be made: {error.message}")
+        if snapshot is not None:
+            return snapshot
         if wanted.how == "snapshot":
             raise Misused(
                 "no-volume-snapshots",
@@ -89,6 +92,22 @@ def _source(api: Api, settings: Settings, volume: Volume) -> Source:
             )
     _see_tar(api, volume)
     return FileSource(_KIND, volume.name, f"metrics/{volume.name}.tar", lambda sink: _stream(api, volume, sink))
+
+
+def _snapshot(api: Api, settings: Settings, volume: Volume, warnings: list[str]) -> DeclaredSource | None:
+    namespace, claim = volume.pod.namespace, volume.claim
+    found = volume_snapshots.usable_class(api, namespace, claim, settings.recovery.metrics.snapshot_class)
+    if found is None:
+        return None
+    made = volume_snapshots.take(api, namespace, claim, found)
+    warnings.extend(made.warnings)
+    return DeclaredSource(
+        _KIND,
+        volume.name,
+        made.external,
+        undo=lambda: volume_snapshots.discard(api, made),
+        tidy=lambda kept: volume_snapshots.prune(api, namespace, claim, settings.recovery, kept),
+    )
 
 
 def declared(settings: MetricsSettings) -> External:
@@ -104,7 +123,8 @@ def declared(settings: MetricsSettings) -> External:
             settings.taken,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_COMMAND_SECONDS,
             check=False,
         )

@@ -6,7 +6,7 @@ encryption. The writer of the set gives it a sink, counts and hashes what passes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -58,11 +58,18 @@ class FileSource:
 
 @dataclass(frozen=True)
 class DeclaredSource:
-    """A backup that somebody else took, and that the set only names."""
+    """A backup that somebody else took, and that the set only names.
+
+    Attributes:
+        undo: removes what was made for this set alone, if the set is not to be.
+        tidy: removes what earlier sets left, once this one is good; it is given what the sets that are kept declare.
+    """
 
     kind: str
     name: str
     external: External
+    undo: Callable[[], None] | None = None
+    tidy: Callable[[Sequence[str]], None] | None = None
 
 
 @dataclass(frozen=True)

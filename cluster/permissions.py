@@ -195,6 +195,13 @@ BACKUPS = (
         without="metrics are streamed out of their pod",
     ),
     Permission(
+        ("get",),
+        ("volumesnapshotcontents",),
+        "the handle by which the storage knows a snapshot of the metrics' volume: another cluster needs it",
+        "snapshot.storage.k8s.io",
+        without="a snapshot of the metrics can be restored in this cluster alone",
+    ),
+    Permission(
         ("get", "list", "create", "delete"),
         ("volumesnapshots",),
         "snapshots of the metrics' volume; those of this product are deleted when they are old",

@@ -5,6 +5,7 @@ Decisions, where the settings leave room:
 - Only good sets count: bad ones would push out the good ones before anybody looks at them. A bad one goes when it is
   older than the oldest good one that is kept.
 - A set of the limit's exact age stays.
+- Age alone never leaves fewer than two good sets: the newest may be whole, and be of a database that was emptied.
 - The newest set that passed a rehearsal stays as long as that rehearsal counts: the gate asks for it.
 - What is not known to be this cluster's own set stays: of another cluster, with a manifest that is damaged or newer,
   or in the future.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 HALF_TAKEN_KEPT = timedelta(days=2)
+KEPT_AT_ANY_AGE = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def expired(known: Sequence[KnownSet], now: datetime, keeping: Keeping) -> tuple
     good = [(began, each) for began, each in whole if each.good]
     if not good:
         return ()
-    kept = [(began, each) for began, each in good[: keeping.sets] if now - began <= keeping.age] or good[:1]
+    counted = good[: max(1, keeping.sets)]
+    kept = [pair for at, pair in enumerate(counted) if at < KEPT_AT_ANY_AGE or now - pair[0] <= keeping.age]
     oldest = kept[-1][0]
     stays = {each.id for _, each in kept} | _rehearsed(good, now, keeping)
     gone = [

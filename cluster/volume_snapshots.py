@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cluster.api import Api, Object
 from cluster.config import RecoverySettings
-from cluster.errors import Failed
-from cluster.manifest import External
+from cluster.errors import DowntimeError, Failed
+from cluster.manifest import WHERE_LENGTH, External
 from cluster.probing import probe
 
 GROUP = "snapshot.storage.k8s.io"
@@ -15,6 +18,29 @@ _ROOT = f"/apis/{GROUP}/v1"
 _OURS = "runai-downtime/snapshot-of"
 _DEFAULT_CLASS = "snapshot.storage.kubernetes.io/is-default-class"
 _READY_SECONDS = 600.0
+_NAMED = re.compile(r"VolumeSnapshot ([^\s,]+)")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that is ready.
+
+    Attributes:
+        where: names it for people, with the handle that the storage itself knows it by: another cluster needs that.
+        taken: when, as the driver tells.
+        path: of the object in the API.
+        warnings: what may stand in the way of a restore, in sentences.
+    """
+
+    where: str
+    taken: datetime
+    path: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def external(self) -> External:
+        """How a set declares it."""
+        return External(where=self.where, taken=self.taken)
 
 
 def usable_class(api: Api, namespace: str, claim: str, wanted: str) -> str | None:
@@ -39,7 +65,7 @@ def usable_class(api: Api, namespace: str, claim: str, wanted: str) -> str | Non
     return str(chosen[0]["metadata"]["name"]) if chosen else None
 
 
-def take(api: Api, namespace: str, claim: str, snapshot_class: str, seconds: float = _READY_SECONDS) -> External:
+def take(api: Api, namespace: str, claim: str, snapshot_class: str, seconds: float = _READY_SECONDS) -> Snapshot:
     """Make a snapshot, and wait until it can be restored from.
 
     Raises:
@@ -76,17 +102,52 @@ def take(api: Api, namespace: str, claim: str, snapshot_class: str, seconds: flo
             "See 'kubectl describe volumesnapshot' and the driver's logs; it was deleted again.",
         )
     taken = datetime.fromisoformat(str(status.get("creationTime") or made["metadata"]["creationTimestamp"]))
-    return External(where=f"VolumeSnapshot {namespace}/{name}", taken=taken)
+    where, warnings = _whereabouts(api, f"{namespace}/{name}", str(status.get("boundVolumeSnapshotContentName") or ""))
+    return Snapshot(where, taken, path, warnings)
 
 
-def prune(api: Api, namespace: str, claim: str, settings: RecoverySettings) -> None:
-    """Delete own snapshots that are both older and more than what is kept of sets: no set that is kept names them."""
+def discard(api: Api, snapshot: Snapshot) -> None:
+    """Delete a snapshot that no set will name."""
+    api.delete(snapshot.path)
+
+
+def prune(api: Api, namespace: str, claim: str, settings: RecoverySettings, kept: Sequence[str] = ()) -> None:
+    """Delete own snapshots that are both older and more than what is kept of sets, and that no kept set names.
+
+    Args:
+        kept: what the sets that are kept declare: ``where`` of their external backups.
+    """
+    named = {found[1] for where in kept if (found := _NAMED.match(where))}
     own = api.list(_collection(namespace), labels=f"{_OURS}={claim[:63].rstrip('-.')}")
     own.sort(key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True)
     limit = datetime.now(UTC) - timedelta(days=settings.keep_days)
     for one in own[settings.keep_sets :]:
-        if datetime.fromisoformat(str(one["metadata"]["creationTimestamp"])) < limit:
-            api.delete(f"{_collection(namespace)}/{one['metadata']['name']}", uid=str(one["metadata"]["uid"]))
+        metadata = one["metadata"]
+        old = datetime.fromisoformat(str(metadata["creationTimestamp"])) < limit
+        if old and f"{namespace}/{metadata['name']}" not in named:
+            api.delete(f"{_collection(namespace)}/{metadata['name']}", uid=str(metadata["uid"]))
+
+
+def _whereabouts(api: Api, title: str, content_name: str) -> tuple[str, tuple[str, ...]]:
+    """Where the snapshot is, for a cluster that does not have the object; and what speaks against that."""
+    where = f"VolumeSnapshot {title}"
+    try:
+        content = (api.get(f"{_ROOT}/volumesnapshotcontents/{content_name}") if content_name else None) or {}
+    except DowntimeError as error:
+        return where, (f"{where} can be restored in this cluster alone: its handle is not known ({error.message}).",)
+    spec = content.get("spec") or {}
+    driver, handle = spec.get("driver"), (content.get("status") or {}).get("snapshotHandle")
+    if not driver or not handle:
+        return where, (f"{where} can be restored in this cluster alone: its driver tells no handle of it.",)
+    warnings = (
+        (
+            f"{where} is deleted on the storage together with its object or its namespace: its VolumeSnapshotClass has "
+            "deletionPolicy Delete, and Retain is safer.",
+        )
+        if spec.get("deletionPolicy") == "Delete"
+        else ()
+    )
+    return f"{where}, driver {driver}, handle {handle}"[:WHERE_LENGTH], warnings
 
 
 def _collection(namespace: str) -> str:

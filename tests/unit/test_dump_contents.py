@@ -144,6 +144,14 @@ def test_without_pg_restore_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "postgresql-client" in caught.value.remedy
 
 
+def test_a_dump_of_a_newer_postgresql_is_not_called_damaged() -> None:
+    """No pg_restore knows 1.98 yet, as that of PostgreSQL 15 does not know the 1.16 of 17."""
+    with pytest.raises(DumpError, match="older than the pg_dump") as caught:
+        read([dump().replace(b"\x01\x0e\x00", b"\x01\x62\x00", 1)])
+    assert caught.value.code == "pg-restore-too-old"
+    assert "as new as the server" in caught.value.remedy
+
+
 def test_what_is_written_after_the_table_was_read_is_dropped() -> None:
     with Listing() as listing:
         listing.write(dump(["projects"], padding=1 << 20))

@@ -32,11 +32,18 @@ def test_more_sets_than_are_kept_go_oldest_first() -> None:
 def test_sets_that_are_too_old_go_and_one_of_exactly_the_limit_stays() -> None:
     sets = [a_set(1), a_set(10), a_set(10.01), a_set(20)]
     assert expired(sets, NOW, Keeping(14, 10 * DAY)) == ids(sets[3], sets[2])
+    assert expired(sets, NOW, Keeping(14, 9.99 * DAY)) == ids(sets[3], sets[2])
 
 
 def test_the_newest_good_set_stays_however_old_it_is() -> None:
     newest, older, bad = a_set(400), a_set(401), a_set(1, good=False)
     assert expired([bad, older, newest], NOW, Keeping(1, DAY)) == ids(older)
+
+
+def test_age_alone_leaves_the_two_newest_good_sets() -> None:
+    """The newest may be of a database that was emptied: then the one before it is all that there is."""
+    newest, before, older, bad = a_set(0), a_set(30), a_set(31), a_set(20, good=False)
+    assert expired([newest, bad, before, older], NOW, Keeping(14, 7 * DAY)) == ids(older)
 
 
 def test_bad_sets_do_not_push_out_good_ones() -> None:

@@ -128,9 +128,15 @@ def test_the_time_of_a_declared_backup_is_what_its_command_prints() -> None:
         ("print('yesterday')", "no time"),
         ("print('2026-11-24T03:00:00')", "without a time zone"),
         ("import sys; sys.exit('no array')", "no array"),
+        ("import os; os.write(1, bytes([255]))", "no time"),
     ],
 )
 def test_a_declaration_without_a_time_is_no_backup(program: str, said: str) -> None:
     with pytest.raises(Blocked, match=said) as raised:
         metrics_volume.declared(declaring(program))
     assert raised.value.code == "metrics-declaration"
+
+
+def test_a_place_longer_than_a_set_can_tell_is_refused_with_the_configuration() -> None:
+    with pytest.raises(ValueError, match="at most 500"):
+        MetricsSettings(how="external", where="x" * 501, taken=["date"])

@@ -1,0 +1,119 @@
+"""Older sets stay while anything speaks against removing them, and the new set is good all the same."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from cluster import backup, gate
+from cluster.config import RecoverySettings
+from cluster.errors import LockLost, Unreachable
+from cluster.evidence import GateSettings
+from cluster.part_source import Gathered
+from cluster.store_writing import WritableStore
+from lab.dump_file import dump
+from tests.unit.backup_sets import FILES, NOW, UID, document, id_of, write
+
+LARGE = {**FILES, "postgresql/backend.dump": dump(padding=2_000_000)}
+NEW = NOW - timedelta(minutes=5)
+
+
+class StandInLock:
+    """A lock that is held, or was lost."""
+
+    def __init__(self, *losses: bool) -> None:
+        self.losses, self.taken = list(losses), False
+
+    def check(self) -> None:
+        if self.losses and self.losses.pop(0):
+            raise LockLost("lock-lost", "the lock was lost", "")
+
+
+class StandInApi:
+    """An API server that tells the time, or is away."""
+
+    def __init__(self, time: datetime | None = NOW, away: bool = False) -> None:
+        self.time, self.away = time, away
+
+    def server_time(self) -> datetime | None:
+        if self.away:
+            raise Unreachable("unreachable", "the API server is away", "")
+        return self.time
+
+
+def removed(
+    folder: Path, api: Any = None, lock: Any = None, new: dict[str, bytes] = LARGE, days: float = 7
+) -> tuple[list[str], list[str]]:
+    """What is removed after a set with these files was taken, where there are four of 8 to 11 days."""
+    for day in range(8, 12):
+        write(folder, document(NOW - timedelta(days=day), LARGE), LARGE)
+    write(folder, document(NEW, new), new)
+    store = WritableStore(str(folder))
+    verdict = gate.check_set(store, id_of(NEW), settings=GateSettings(cluster_uid=UID), clock=lambda: NOW)
+    assert verdict.verdict == "passed"
+    settings = RecoverySettings(store=str(folder), keep_days=days)
+    server, held = cast(Any, api or StandInApi()), cast(Any, lock or StandInLock())
+    return backup._pruned(server, store, settings, verdict, UID, held, lambda: NOW)
+
+
+def test_sets_that_are_too_old_go_and_two_good_ones_stay(tmp_path: Path) -> None:
+    gone, warnings = removed(tmp_path)
+    assert gone == [id_of(NOW - timedelta(days=day)) for day in (11, 10, 9)]
+    assert warnings == []
+
+
+def test_nothing_goes_after_a_database_was_emptied(tmp_path: Path) -> None:
+    gone, (warning,) = removed(tmp_path, new={**FILES, "postgresql/backend.dump": dump(tables=("projects",))})
+    assert gone == []
+    assert "no old set was removed" in warning
+    assert "database/backend has" in warning
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_nothing_goes_by_a_clock_that_is_wrong(tmp_path: Path, hours: int) -> None:
+    gone, (warning,) = removed(tmp_path, StandInApi(NOW + timedelta(hours=hours)))
+    assert gone == []
+    assert "apart" in warning
+
+
+def test_a_server_that_tells_no_time_is_no_reason_to_keep_everything(tmp_path: Path) -> None:
+    assert len(removed(tmp_path, StandInApi(None))[0]) == 3
+
+
+def test_a_lock_that_comes_back_is_waited_for(tmp_path: Path) -> None:
+    assert len(removed(tmp_path, lock=StandInLock(True, True, False))[0]) == 3
+
+
+@pytest.mark.parametrize(("api", "lock"), [(StandInApi(), StandInLock(True)), (StandInApi(away=True), StandInLock())])
+def test_an_api_server_that_is_away_afterwards_fails_no_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: Any, lock: Any
+) -> None:
+    monkeypatch.setattr(backup, "RENEWAL_SECONDS", 0.0)
+    gone, (warning,) = removed(tmp_path, api, lock)
+    assert gone == []
+    assert warning.startswith("no old set was removed: the ")
+
+
+def test_a_long_name_of_who_wants_a_backup_fails_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[Any] = []
+
+    def finished(_store: Any, _settings: Any, draft: Any, *_: Any) -> Any:
+        drafts.append(draft)
+        raise LockLost("enough", "enough was seen", "")
+
+    monkeypatch.setattr(backup, "require_cluster", lambda *_: UID)
+    monkeypatch.setattr(backup, "Lock", MagicMock())
+    monkeypatch.setattr(backup, "_finished", finished)
+    settings: Any = SimpleNamespace(
+        recovery=RecoverySettings(store=str(tmp_path), allow_plaintext=True), cluster=SimpleNamespace(lock_seconds=3)
+    )
+    api: Any = MagicMock()
+    with pytest.raises(LockLost, match="enough"):
+        backup.take(api, settings, lambda *_: Gathered(()), by="x" * 501)
+    assert drafts[0].by == "x" * 500
