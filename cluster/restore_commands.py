@@ -7,6 +7,8 @@ Passwords go from the new cluster's Secret through pipes: never through an argum
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +112,7 @@ def helm(part: Part, release: str, chart: str, namespace: str, version: str) -> 
 
 def password(database: Database) -> str:
     """Defines the shell function ``password``: prints the superuser's password of the *new* server, and a line end."""
-    data = f"go-template={{{{index .data {database.key!r} | base64decode}}}}".replace("'", '"')
+    data = f"go-template={{{{index .data {json.dumps(database.key)} | base64decode}}}}"
     return (
         f"password() {{ kubectl get secret -n {BACKEND_NAMESPACE} {shlex.quote(database.secret)} "
         f"-o {shlex.quote(data)}; echo; }}"
@@ -126,13 +128,14 @@ def on_server(database: Database, source: str, program: str) -> str:
         run = f"sh -c {shlex.quote(f'{inner} {place}')}"
     else:
         pod = f"kubectl exec -i -n {BACKEND_NAMESPACE} {POSTGRES}-0 --"
-        run = f"{pod} sh -c {shlex.quote(f'{inner} --username={database.user}')}"
+        run = f"{pod} sh -c {shlex.quote(f'{inner} --username={shlex.quote(database.user)}')}"
     return f"{{ password; {source}; }} \\\n  | {run}"
 
 
 def roles(part: Part, database: Database) -> str:
     """Makes the roles. That of the superuser is left as it is: its password belongs to the new server."""
-    kept = f"{read(part)} | grep -vE '^(CREATE|ALTER) ROLE \"?{database.user}\"?( WITH .*)?;$'"
+    own = f'^(CREATE|ALTER) ROLE "?{re.escape(database.user)}"?( WITH .*)?;$'
+    kept = f"{read(part)} | grep -vE {shlex.quote(own)}"
     return on_server(database, kept, "psql --no-psqlrc --quiet --set=VERBOSITY=terse --dbname=template1")
 
 

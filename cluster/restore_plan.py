@@ -80,7 +80,7 @@ def make(manifest: Manifest, store: str, key: str = "", database: Database | Non
 
 def _prepare(manifest: Manifest, store: str, key: str) -> RestoreStep:
     encrypted = any(part.encrypted for part in manifest.parts)
-    named = shlex.quote(key) if key else f"FILE  # the private key of {', '.join(manifest.recipients) or 'the set'}"
+    named = shlex.quote(key) if key else "FILE"
     return RestoreStep(
         name="prepare",
         summary="Needs bash, kubectl, helm, jq and age. Every file must be OK before anything else is done.",
@@ -242,7 +242,8 @@ def _warnings(manifest: Manifest, key: str, database: Database | None) -> Iterab
         if ("helm-values", name) in present and name not in manifest.versions:
             yield f"The version of {name} was not saved: add --version, or the newest one is installed."
     if any(part.encrypted for part in manifest.parts) and not key:
-        yield "Where the private key is, is not known here: let KEY name its file."
+        whose = ", ".join(manifest.recipients) or "the set"
+        yield f"Where the private key is, is not known here: let KEY name its file. It is that of {whose}."
     if database is None and "database" in kinds:
         yield (
             "The saved values could not be read here: the database is taken for the release's own pod, with the "

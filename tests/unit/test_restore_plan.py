@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,18 @@ def test_the_script_is_a_script(stored: Stored, tmp_path: Path, store: str) -> N
     script.write_text(as_script(made))
     done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, timeout=10, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_that_a_set_or_its_values_say_becomes_a_command(stored: Stored) -> None:
+    """Even of a manifest that was not validated, and of values that anybody may have written."""
+    parts = tuple(part.model_copy(update={"encrypted": True}) for part in _manifest(stored).parts)
+    update = {"cluster_uid": "u\ntouch owned #", "recipients": ("age1\ntouch owned #",), "parts": parts}
+    manifest = _manifest(stored).model_copy(update=update)
+    where = Database(user="u'; touch owned; '", key="k'\ntouch owned #", secret="s; touch owned")
+    text = as_script(restore_plan.make(manifest, "file:///srv/backups", database=where))
+    words = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(("touch", "export KEY"))]
+    assert words == [["export", "KEY=FILE"]]
+    assert "age1" in text
 
 
 def test_an_encrypted_set_is_decrypted_in_a_pipe_and_no_secret_is_in_the_plan(tmp_path: Path) -> None:
