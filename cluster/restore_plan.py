@@ -149,15 +149,18 @@ def _databases(manifest: Manifest, where: Database) -> Iterable[RestoreStep]:
     dumps = _parts(manifest, "database")
     if not dumps:
         return
+    values = next((part for part in _parts(manifest, "helm-values") if part.name == _CONTROL_PLANE[0]), None)
     yield RestoreStep(
         name="stop-writers",
         summary="Nothing may write into the database, or be connected to it, while it is replaced.",
-        commands=(*commands.writers_down(), commands.password(where)),
+        commands=(*commands.writers_down(), commands.password(where, values)),
     )
     for part in _parts(manifest, "database-globals"):
         yield RestoreStep(
             name="database-roles",
-            summary="Make the roles. Errors that say 'already exists' are expected; there may be no others.",
+            summary="Make the roles. Errors that say 'already exists' are expected; there may be no others. All roles "
+            "but the superuser have their old passwords again after this: where the new installation made Secrets of "
+            "its own for them, put the old ones there, or set each role to what its new Secret holds (ALTER ROLE).",
             commands=(commands.roles(part, where),),
         )
     for part in dumps:

@@ -272,9 +272,38 @@ def test_labels_of_nodes_become_commands_that_no_value_breaks_out_of(stored: Sto
                     "postgresql": {"auth": {"host": "db", "port": 6432, "username": "u", "existingSecret": "s"}}
                 },
             },
-            Database("db", 6432, "u", "s", "password"),
+            Database("db", 6432, "u", "s", "password", "postgres-password"),
+        ),
+        (
+            {
+                "postgresql": {"enabled": False, "auth": {"existingSecret": "of-the-chart-inside"}},
+                "global": {"postgresql": {"auth": {"host": "db", "password": "s3cret"}}},
+            },
+            Database("db", secret="", key="", path="global.postgresql.auth.password"),
+        ),
+        (
+            {
+                "postgresql": {"enabled": False},
+                "global": {"postgresql": {"auth": {"host": "db", "existingSecret": "s", "existingSecretKey": "k"}}},
+            },
+            Database("db", secret="s", key="k"),
         ),
     ],
 )
 def test_the_database_is_where_the_saved_values_say(values: dict[str, Any], expected: Database) -> None:
     assert database_of(values) == expected
+
+
+def test_a_password_among_the_saved_values_is_read_from_them(stored: Stored, tmp_path: Path) -> None:
+    """Hazard: backup and plan look for the password of a server outside in different places."""
+    values = {
+        "postgresql": {"enabled": False},
+        "global": {"postgresql": {"auth": {"host": "db", "password": "s3 'cret"}}},
+    }
+    (part,) = [one for one in _manifest(stored).files if one.name == "runai-backend"]
+    (tmp_path / "helm").mkdir()
+    (tmp_path / "helm" / Path(part.path or "").name).write_text(json.dumps(values))
+    function = restore_commands.password(database_of(values), part)
+    assert "s3" not in function
+    done = _bash(f'export SET="{tmp_path}"\n{function}\npassword', tmp_path)
+    assert (done.returncode, done.stdout) == (0, "s3 'cret\n")
