@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cluster import local_program, pod_exec
+from cluster import database_auth, local_program, pod_exec
 from cluster.api import Api
+from cluster.database_auth import ADMINISTRATOR, AUTH, PasswordPlace
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.helm_releases import Release
 from cluster.pod_exec import Pod
@@ -24,9 +25,6 @@ from cluster.secret_text import Secret
 
 POD = "runai-backend-postgresql-0"
 _CONTAINER = "postgresql"
-_OWN_SECRET = "runai-backend-postgresql"  # noqa: S105 - an object's name
-_ADMINISTRATOR = "postgres"
-_AUTH = ("global.postgresql.auth", "postgresql.auth")
 _WRONG_LOGIN = re.compile(r"password authentication failed|no password supplied|role \"[^\"]*\" does not exist")
 _NOT_NOW = re.compile(
     r"starting up|shutting down|in recovery mode|not (?:yet )?accepting connections"
@@ -151,53 +149,33 @@ def find(api: Api, release: Release) -> Server:
 
 
 def _administrator(api: Api, release: Release) -> Login:
-    """The superuser of the built-in server: only that one may read all databases and the roles' passwords."""
-    for auth in _AUTH:
-        if secret := release.value(f"{auth}.existingSecret"):
-            key = str(release.value(f"{auth}.secretKeys.adminPasswordKey") or "postgres-password")
-            return _from_secret(api, release.namespace, str(secret), (key,), _ADMINISTRATOR)
-    for auth in _AUTH:
-        if login := _from_values(release, f"{auth}.postgresPassword", _ADMINISTRATOR):
-            return login
-    for auth in _AUTH:
-        if release.value(f"{auth}.username") in (None, "", _ADMINISTRATOR) and (
-            login := _from_values(release, f"{auth}.password", _ADMINISTRATOR)
-        ):
-            return login
-    return _from_secret(api, release.namespace, _OWN_SECRET, ("postgres-password",), _ADMINISTRATOR)
+    """The superuser of the built-in server."""
+    return _login_from(api, release, database_auth.of_own_server(release.value), ADMINISTRATOR)
+
+
+def _login_from(api: Api, release: Release, place: PasswordPlace, user: str) -> Login:
+    if place.secret:
+        return _from_secret(api, release.namespace, place.secret, place.keys, user)
+    source = f"{place.path} in the Helm values (Secret {release.namespace}/{release.secret}, 'helm get values')"
+    return _login(user, str(release.value(place.path)), source)
 
 
 def _outside(api: Api, release: Release) -> Server:
-    auth = _AUTH[0]
-    host, user = release.value(f"{auth}.host"), str(release.value(f"{auth}.username") or _ADMINISTRATOR)
+    auth = AUTH[0]
+    host, user = release.value(f"{auth}.host"), str(release.value(f"{auth}.username") or ADMINISTRATOR)
     if not host:
         raise Blocked(
             "no-database-host",
             f"The Helm release {release.name} uses a database outside of the cluster, and names no {auth}.host",
             "See 'helm get values'; the release must say which server it is.",
         )
-    if secret := release.value(f"{auth}.existingSecret"):
-        key = release.value(f"{auth}.secretKeys.userPasswordKey") or release.value(f"{auth}.existingSecretKey")
-        keys = (str(key),) if key else ("password", "postgres-password")
-        login: Login | None = _from_secret(api, release.namespace, str(secret), keys, user)
-    else:
-        login = _from_values(release, f"{auth}.password", user) or _from_values(
-            release, f"{auth}.postgresPassword", user
-        )
-    if login is None:
+    place = database_auth.of_server_outside(release.value)
+    if place is None:
         raise _no_password(release.name, f"neither {auth}.password nor {auth}.existingSecret is among its values")
+    login = _login_from(api, release, place, user)
     port = release.value(f"{auth}.port") or 5432
     first = str(release.value(f"{auth}.database") or "backend")
     return Server(api, login, None, str(host), int(port), first)
-
-
-def _from_values(release: Release, path: str, user: str) -> Login | None:
-    value = release.value(path)
-    if not value:
-        return None
-    return _login(
-        user, str(value), f"{path} in the Helm values (Secret {release.namespace}/{release.secret}, 'helm get values')"
-    )
 
 
 def _from_secret(api: Api, namespace: str, name: str, keys: Sequence[str], user: str) -> Login:

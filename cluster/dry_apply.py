@@ -19,6 +19,9 @@ from cluster.restorable import Object, restorable, title
 MANAGER = "runai-downtime-rehearsal"
 # A value that is refused may be a secret.
 _VALUE = re.compile(r'((?:Invalid|Unsupported) value): (?:"(?:[^"\\]|\\.)*"|[^:\s]+)')
+# A webhook with side effects is not called in a dry run, and the server ends it (400):
+# https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#side-effects
+_NO_DRY_RUN = re.compile(r"admission webhook .* does not support dry run", re.DOTALL)
 _NOT_THE_OBJECTS_FAULT = frozenset({"forbidden", "credentials", "api-certificate", "api-busy"})
 
 
@@ -29,7 +32,8 @@ class Answers:
     Attributes:
         accepted: so many objects.
         refused: objects that it would not take, and why.
-        unknown: objects that it cannot judge, and why: it lacks their kind or their namespace.
+        unknown: objects that it cannot judge, and why: it lacks their kind or their namespace, or a webhook has no
+            dry run.
     """
 
     accepted: int = 0
@@ -78,7 +82,10 @@ class DryRun:
         except Blocked as error:
             if error.code in _NOT_THE_OBJECTS_FAULT:
                 raise
-            answers.refused.append(f"{title(body)}: {_without_values(error.message)}")
+            unjudged = _NO_DRY_RUN.search(error.message) is not None
+            (answers.unknown if unjudged else answers.refused).append(
+                f"{title(body)}: {_without_values(error.message)}"
+            )
         else:
             answers.accepted += 1
 

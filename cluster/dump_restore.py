@@ -29,7 +29,10 @@ _OURS_NOT_THE_DUMPS = {
     "scratch-full": re.compile(r"No space left on device|could not (?:extend|write) file|Disk quota exceeded"),
     "scratch-server": re.compile(
         r"server closed the connection|terminating connection|could not connect|connection to server|"
-        r"out of memory|permission denied to create|too many connections"
+        r"out of memory|permission denied to create|too many connections|"
+        # The server lacks what the dumped one had installed.
+        r'extension "[^"]*" is not available|could not open extension control file|'
+        r'could not access file "[^"]*": No such file'
     ),
 }
 # Partitions each by themselves, and no table of an extension: as they were counted when the set was taken.
@@ -184,7 +187,8 @@ def _see_able(child: Child, seconds: float) -> None:
             raise Blocked(
                 code,
                 f"The PostgreSQL server for the rehearsal could not go on: {found.group()}",
-                "Give the folder for temporary files (TMPDIR) more room, or name another server with --server; "
+                "Give the folder for temporary files (TMPDIR) more room, install the extension that it lacks, or "
+                "name another server with --server; "
                 "this says nothing about the backup.",
             )
 

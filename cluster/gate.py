@@ -161,7 +161,7 @@ class _Reading:
     def of(self, listed: Sequence[SetEntry], at: int) -> tuple[SetEvidence, list[Line]]:
         """What one of the listed folders shows, and the lines about it; read back only if all else is good."""
         seen = look(self.store, listed[at], self.end)
-        evidence = compared(self.store, seen, listed[at + 1 :], self.settings, self.end)
+        evidence = compared(self.store, seen, listed[at + 1 :], self.settings, self.clock(), self.end)
         lines = judge_set(evidence, self.clock(), self.settings, self.required, "sizes")
         if self.depth == "checksums" and good(lines):
             evidence = read_back(self.store, evidence, self.end, self.identities)

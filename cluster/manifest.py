@@ -51,6 +51,13 @@ def inner_path(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    # It is put into commands and comments for a shell, where a line break would begin a command of its own.
+    if not text.isprintable():
+        raise ValueError("it holds a line break, or another character that cannot be printed")
+    return text
+
+
 class _Said(BaseModel):
     # What a manifest says is not changed after it was read.
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
@@ -140,12 +147,12 @@ class Manifest(_Said):
 
     schema_version: Literal[1, 2] = Field(alias="schema")
     id: str = Field(pattern=f"^{_SET_ID.pattern}$")
-    cluster_uid: str = Field(min_length=1, max_length=253)
+    cluster_uid: Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_one_line)]
     began: AwareDatetime
     finished: AwareDatetime
     by: str = Field(default="", max_length=BY_LENGTH)
     versions: dict[str, str] = {}
-    recipients: tuple[str, ...] = ()
+    recipients: tuple[Annotated[str, Field(min_length=1, max_length=5000), AfterValidator(_one_line)], ...] = ()
     parts: tuple[Part, ...]
 
     @property

@@ -7,18 +7,21 @@ Passwords go from the new cluster's Secret through pipes: never through an argum
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cluster import database_auth
+from cluster.database_auth import ADMINISTRATOR, AUTH, PasswordPlace
 from cluster.manifest import Part
 from cluster.restorable import SERVERS_OWN
 from cluster.service import BACKEND_NAMESPACE
 
 POSTGRES = "runai-backend-postgresql"
 METRICS = "runai-backend-thanos-receive"
-_AUTH = ("global.postgresql.auth", "postgresql.auth")
 _COMPARED = 5
 # For both a single object and a List; what the old cluster's server set, the new one refuses.
 _CLEAN = (
@@ -40,6 +43,8 @@ class Database:
     Attributes:
         host: of a server outside of the cluster; empty: the pod of the release.
         secret, key: the Secret in the release's namespace that holds the password.
+        or_key: the key in which it stands where the Secret has no ``key``; empty: none.
+        path: where the saved values hold it, instead of a Secret.
     """
 
     host: str = ""
@@ -47,6 +52,8 @@ class Database:
     user: str = "postgres"
     secret: str = POSTGRES
     key: str = "postgres-password"
+    or_key: str = ""
+    path: str = ""
 
     @property
     def outside(self) -> bool:
@@ -56,20 +63,24 @@ class Database:
 
 def database_of(values: Mapping[str, Any]) -> Database:
     """Where the database is, by the values of the release ``runai-backend``; no password is read."""
-    outside = _value(values, "postgresql.enabled") is False
-    found = next((auth for auth in _AUTH if _value(values, f"{auth}.existingSecret")), "")
-    secret = str(_value(values, f"{found}.existingSecret") or POSTGRES) if found else POSTGRES
-    which = "userPasswordKey" if outside else "adminPasswordKey"
-    key = str(_value(values, f"{found}.secretKeys.{which}") or ("password" if outside else "postgres-password"))
-    if not outside:
-        return Database(secret=secret, key=key)
-    auth = _AUTH[0]
+
+    def value(path: str) -> Any:
+        return _value(values, path)
+
+    if value("postgresql.enabled") is not False:
+        own = database_auth.of_own_server(value)
+        # A password that stands in the values is put into this Secret by the chart, when it is installed with them.
+        return Database(secret=own.secret, key=own.keys[0]) if own.secret else Database()
+    auth = AUTH[0]
+    place = database_auth.of_server_outside(value) or PasswordPlace("SECRET", ("password",))
     return Database(
-        host=str(_value(values, f"{auth}.host") or "HOST"),
-        port=int(_value(values, f"{auth}.port") or 5432),
-        user=str(_value(values, f"{auth}.username") or "postgres"),
-        secret=secret,
-        key=key,
+        host=str(value(f"{auth}.host") or "HOST"),
+        port=int(value(f"{auth}.port") or 5432),
+        user=str(value(f"{auth}.username") or ADMINISTRATOR),
+        secret=place.secret,
+        key=place.keys[0] if place.keys else "",
+        or_key=place.keys[1] if len(place.keys) > 1 else "",
+        path=place.path,
     )
 
 
@@ -108,12 +119,22 @@ def helm(part: Part, release: str, chart: str, namespace: str, version: str) -> 
     )
 
 
-def password(database: Database) -> str:
-    """Defines the shell function ``password``: prints the superuser's password of the *new* server, and a line end."""
-    data = f"go-template={{{{index .data {database.key!r} | base64decode}}}}".replace("'", '"')
+def password(database: Database, values: Part | None) -> str:
+    """Defines the shell function ``password``: prints what the server takes from the superuser, and a line end.
+
+    Args:
+        values: the saved values of the release ``runai-backend``, in which the password of a server outside can stand.
+    """
+    if database.path and values is not None:
+        query = f"getpath({json.dumps(database.path.split('.'))})"
+        return f"password() {{ {read(values)} | jq --exit-status --raw-output {shlex.quote(query)}; }}"
+    data = f"index .data {json.dumps(database.key)} | base64decode"
+    if database.or_key:
+        other = f"index .data {json.dumps(database.or_key)} | base64decode"
+        data = f"if index .data {json.dumps(database.key)}}}}}{{{{{data}}}}}{{{{else}}}}{{{{{other}}}}}{{{{end"
     return (
         f"password() {{ kubectl get secret -n {BACKEND_NAMESPACE} {shlex.quote(database.secret)} "
-        f"-o {shlex.quote(data)}; echo; }}"
+        f"-o {shlex.quote(f'go-template={{{{{data}}}}}')}; echo; }}"
     )
 
 
@@ -126,13 +147,14 @@ def on_server(database: Database, source: str, program: str) -> str:
         run = f"sh -c {shlex.quote(f'{inner} {place}')}"
     else:
         pod = f"kubectl exec -i -n {BACKEND_NAMESPACE} {POSTGRES}-0 --"
-        run = f"{pod} sh -c {shlex.quote(f'{inner} --username={database.user}')}"
+        run = f"{pod} sh -c {shlex.quote(f'{inner} --username={shlex.quote(database.user)}')}"
     return f"{{ password; {source}; }} \\\n  | {run}"
 
 
 def roles(part: Part, database: Database) -> str:
     """Makes the roles. That of the superuser is left as it is: its password belongs to the new server."""
-    kept = f"{read(part)} | grep -vE '^(CREATE|ALTER) ROLE \"?{database.user}\"?( WITH .*)?;$'"
+    own = f'^(CREATE|ALTER) ROLE "?{re.escape(database.user)}"?( WITH .*)?;$'
+    kept = f"{read(part)} | grep -vE {shlex.quote(own)}"
     return on_server(database, kept, "psql --no-psqlrc --quiet --set=VERBOSITY=terse --dbname=template1")
 
 

@@ -80,7 +80,7 @@ def make(manifest: Manifest, store: str, key: str = "", database: Database | Non
 
 def _prepare(manifest: Manifest, store: str, key: str) -> RestoreStep:
     encrypted = any(part.encrypted for part in manifest.parts)
-    named = shlex.quote(key) if key else f"FILE  # the private key of {', '.join(manifest.recipients) or 'the set'}"
+    named = shlex.quote(key) if key else "FILE"
     return RestoreStep(
         name="prepare",
         summary="Needs bash, kubectl, helm, jq and age. Every file must be OK before anything else is done.",
@@ -149,15 +149,18 @@ def _databases(manifest: Manifest, where: Database) -> Iterable[RestoreStep]:
     dumps = _parts(manifest, "database")
     if not dumps:
         return
+    values = next((part for part in _parts(manifest, "helm-values") if part.name == _CONTROL_PLANE[0]), None)
     yield RestoreStep(
         name="stop-writers",
         summary="Nothing may write into the database, or be connected to it, while it is replaced.",
-        commands=(*commands.writers_down(), commands.password(where)),
+        commands=(*commands.writers_down(), commands.password(where, values)),
     )
     for part in _parts(manifest, "database-globals"):
         yield RestoreStep(
             name="database-roles",
-            summary="Make the roles. Errors that say 'already exists' are expected; there may be no others.",
+            summary="Make the roles. Errors that say 'already exists' are expected; there may be no others. All roles "
+            "but the superuser have their old passwords again after this: where the new installation made Secrets of "
+            "its own for them, put the old ones there, or set each role to what its new Secret holds (ALTER ROLE).",
             commands=(commands.roles(part, where),),
         )
     for part in dumps:
@@ -242,7 +245,8 @@ def _warnings(manifest: Manifest, key: str, database: Database | None) -> Iterab
         if ("helm-values", name) in present and name not in manifest.versions:
             yield f"The version of {name} was not saved: add --version, or the newest one is installed."
     if any(part.encrypted for part in manifest.parts) and not key:
-        yield "Where the private key is, is not known here: let KEY name its file."
+        whose = ", ".join(manifest.recipients) or "the set"
+        yield f"Where the private key is, is not known here: let KEY name its file. It is that of {whose}."
     if database is None and "database" in kinds:
         yield (
             "The saved values could not be read here: the database is taken for the release's own pod, with the "

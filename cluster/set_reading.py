@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from cluster import rehearsal_note
@@ -53,17 +54,21 @@ def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
 
 
 def compared(
-    store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, end: float
+    store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, now: datetime, end: float
 ) -> SetEvidence:
-    """The same, with what earlier sets of its cluster tell: the manifest before it, and rehearsals if one is asked for.
+    """The same, with what earlier sets of its cluster tell: manifest and rehearsals of the one before it.
+
+    Where a rehearsal is asked for, those of still earlier ones too, until one counts.
 
     Args:
         older: the folders that are listed after this one.
+        now: the moment that a rehearsal's age counts from.
     """
     if evidence.manifest is None:
         return evidence
     previous: Manifest | None = None
-    notes, wanted = evidence.notes, settings.rehearsal_max_age is not None and not _passed(evidence.notes)
+    notes = evidence.notes
+    wanted = settings.rehearsal_max_age is not None and not _proven(notes, now, settings)
     for at, entry in enumerate(older):
         if at >= (_SETS_WITH_NOTES if wanted else _SETS_TO_COMPARE) or (previous is not None and not wanted):
             break
@@ -71,10 +76,10 @@ def compared(
         manifest = _earlier(store, entry, evidence.manifest)
         if manifest is None:
             continue
-        previous = previous or manifest
-        if wanted:
+        if wanted or previous is None:
             notes = (*notes, *_notes(store, entry.id, end)[0])
-            wanted = not _passed(notes)
+            wanted = wanted and not _proven(notes, now, settings)
+        previous = previous or manifest
     return replace(evidence, previous=previous, notes=notes)
 
 
@@ -203,5 +208,10 @@ def _notes(store: Store, set_id: str, end: float) -> tuple[tuple[RehearsalNote, 
     return tuple(notes), tuple(problems)
 
 
-def _passed(notes: Iterable[RehearsalNote]) -> bool:
-    return any(note.passed for note in notes)
+def _proven(notes: Iterable[RehearsalNote], now: datetime, settings: GateSettings) -> bool:
+    """Whether one of them will count: it passed, neither too long ago nor in the future."""
+    limit = settings.rehearsal_max_age
+    return any(
+        note.passed and (limit is None or now - note.finished <= limit) and note.finished - now <= settings.clock_skew
+        for note in notes
+    )

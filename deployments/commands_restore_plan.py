@@ -42,7 +42,7 @@ def as_script(plan: RestorePlan) -> str:
     from cluster.showing_time import moment
 
     lines = [
-        f"# Restoring the backup set {plan.set} of the cluster {plan.cluster_uid} onto a new one.",
+        *_commented(f"Restoring the backup set {plan.set} of the cluster {plan.cluster_uid} onto a new one."),
         f"# What was changed after {moment(plan.data_of)} is not in it. Go through it step by step; nothing was run.",
         *[line for warning in plan.warnings for line in _commented(f"WARN: {warning}")],
     ]

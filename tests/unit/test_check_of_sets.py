@@ -306,6 +306,28 @@ def test_a_set_that_failed_its_rehearsal_blocks_asked_for_or_not(tmp_path: Path)
     assert ask(tmp_path).verdict == "passed"
 
 
+def test_a_failed_rehearsal_of_last_nights_set_is_told_today_asked_for_or_not(tmp_path: Path) -> None:
+    for began in (EARLIER, BEGAN):
+        write(tmp_path, document(began))
+    noted_rehearsal(tmp_path, id_of(EARLIER), NOW - timedelta(hours=20), "FAILED")
+    verdict = ask(tmp_path)
+    line = line_of(verdict, "rehearsal")
+    assert (verdict.verdict, line.level) == ("passed", "WARN")
+    assert f"set {id_of(EARLIER)} could not be restored in the rehearsal 20 h 00 min ago" in line.reason
+
+
+@pytest.mark.parametrize("useless", [NOW - 8 * DAY, NOW + DAY], ids=["too-old", "future"])
+def test_a_rehearsal_that_does_not_count_hides_none_that_does(tmp_path: Path, useless: datetime) -> None:
+    before = EARLIER - DAY
+    for began in (before, EARLIER, BEGAN):
+        write(tmp_path, document(began))
+    noted_rehearsal(tmp_path, SET, useless)
+    noted_rehearsal(tmp_path, id_of(before), NOW - DAY)
+    verdict = ask(tmp_path, settings=WEEK)
+    assert verdict.verdict == "passed"
+    assert any(f"set {id_of(before)} was restored" in line.reason for line in verdict.lines)
+
+
 def test_an_older_set_decides_where_the_newest_failed_its_rehearsal(tmp_path: Path) -> None:
     write(tmp_path, document(EARLIER))
     write(tmp_path, document(BEGAN))

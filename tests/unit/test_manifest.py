@@ -159,6 +159,13 @@ def test_a_wrong_part_is_refused(change: dict[str, Any]) -> None:
     assert refused(manifest).message
 
 
+@pytest.mark.parametrize("text", ["u\ntouch x #", "u\r", "u\x1b[2J", "u\u2028"])
+@pytest.mark.parametrize("key", ["cluster_uid", "recipients"])
+def test_what_is_printed_in_a_script_is_one_line(key: str, text: str) -> None:
+    """Hazard: a line of a manifest becomes a command of the restore plan."""
+    assert key in refused({**document(BEGAN), key: [text] if key == "recipients" else text}).message
+
+
 def test_a_part_that_is_there_twice_is_refused() -> None:
     manifest = document(BEGAN)
     manifest["parts"].append({**part(manifest, "database"), "path": "other"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,18 @@ def test_the_script_is_a_script(stored: Stored, tmp_path: Path, store: str) -> N
     script.write_text(as_script(made))
     done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, timeout=10, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_that_a_set_or_its_values_say_becomes_a_command(stored: Stored) -> None:
+    """Even of a manifest that was not validated, and of values that anybody may have written."""
+    parts = tuple(part.model_copy(update={"encrypted": True}) for part in _manifest(stored).parts)
+    update = {"cluster_uid": "u\ntouch owned #", "recipients": ("age1\ntouch owned #",), "parts": parts}
+    manifest = _manifest(stored).model_copy(update=update)
+    where = Database(user="u'; touch owned; '", key="k'\ntouch owned #", secret="s; touch owned")
+    text = as_script(restore_plan.make(manifest, "file:///srv/backups", database=where))
+    words = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(("touch", "export KEY"))]
+    assert words == [["export", "KEY=FILE"]]
+    assert "age1" in text
 
 
 def test_an_encrypted_set_is_decrypted_in_a_pipe_and_no_secret_is_in_the_plan(tmp_path: Path) -> None:
@@ -259,9 +272,38 @@ def test_labels_of_nodes_become_commands_that_no_value_breaks_out_of(stored: Sto
                     "postgresql": {"auth": {"host": "db", "port": 6432, "username": "u", "existingSecret": "s"}}
                 },
             },
-            Database("db", 6432, "u", "s", "password"),
+            Database("db", 6432, "u", "s", "password", "postgres-password"),
+        ),
+        (
+            {
+                "postgresql": {"enabled": False, "auth": {"existingSecret": "of-the-chart-inside"}},
+                "global": {"postgresql": {"auth": {"host": "db", "password": "s3cret"}}},
+            },
+            Database("db", secret="", key="", path="global.postgresql.auth.password"),
+        ),
+        (
+            {
+                "postgresql": {"enabled": False},
+                "global": {"postgresql": {"auth": {"host": "db", "existingSecret": "s", "existingSecretKey": "k"}}},
+            },
+            Database("db", secret="s", key="k"),
         ),
     ],
 )
 def test_the_database_is_where_the_saved_values_say(values: dict[str, Any], expected: Database) -> None:
     assert database_of(values) == expected
+
+
+def test_a_password_among_the_saved_values_is_read_from_them(stored: Stored, tmp_path: Path) -> None:
+    """Hazard: backup and plan look for the password of a server outside in different places."""
+    values = {
+        "postgresql": {"enabled": False},
+        "global": {"postgresql": {"auth": {"host": "db", "password": "s3 'cret"}}},
+    }
+    (part,) = [one for one in _manifest(stored).files if one.name == "runai-backend"]
+    (tmp_path / "helm").mkdir()
+    (tmp_path / "helm" / Path(part.path or "").name).write_text(json.dumps(values))
+    function = restore_commands.password(database_of(values), part)
+    assert "s3" not in function
+    done = _bash(f'export SET="{tmp_path}"\n{function}\npassword', tmp_path)
+    assert (done.returncode, done.stdout) == (0, "s3 'cret\n")
