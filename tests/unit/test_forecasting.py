@@ -1,4 +1,4 @@
-"""The forecast of a plan is made from pages of nodes and pods, for what moves alone, and never keeps a plan from being."""
+"""The forecast of a plan is made from pages of nodes and pods, for what moves alone, and never prevents a plan."""
 
 from __future__ import annotations
 
