@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -80,7 +81,7 @@ class Market:
             return "pods may be preempted, and one of them must not be together with it"
         here = _names(self._suits(pod))
         for one in restless:
-            if one.priority > pod.priority and not here.isdisjoint(_names(self._suits(one))):
+            if one.priority > pod.priority and self._wants(one, here):
                 return f"{one.name} has a higher priority, and may take its place"
         return self._short(pod, level)
 
@@ -144,7 +145,8 @@ class Market:
         return f"only {nodes} room for it, which {others} or wait may take first"
 
     def _wants(self, pod: Claimant, nodes: Collection[str]) -> bool:
-        suited = self._suits(pod)
+        # That a pod stays in its node pool is told of itself; of a rival it is not relied on.
+        suited = self._suits(replace(pod, pool=None))
         return any(not suited[name] for name in nodes)
 
     def _suits(self, pod: Claimant) -> Mapping[str, str]:
