@@ -33,7 +33,6 @@ def cleared(lab_api: LabApi) -> Iterator[LabApi]:
     objects.create(lab_api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     yield lab_api
     small_clusters.clear(lab_api)
-    lab_api.delete(f"/api/v1/namespaces/{NAMESPACE}")
 
 
 @pytest.mark.parametrize(
