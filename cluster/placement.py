@@ -141,9 +141,9 @@ def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
 
 def _apart(pod: Object, here: Place, where: Place) -> bool:
     """Whether the pod on this node and one that is there must not be near each other, whichever of them says so."""
-    if _repels_some(pod) and any(_repels(pod, there, here.node, where.node) for there in where.pods):
+    if _repels_some(pod) and any(repels(pod, there, here.node, where.node) for there in where.pods):
         return True
-    return any(_repels(there, pod, where.node, here.node) for there in where.repelling)
+    return any(repels(there, pod, where.node, here.node) for there in where.repelling)
 
 
 def _terms(pod: Object) -> list[Object]:
@@ -155,7 +155,8 @@ def _repels_some(pod: Object) -> bool:
     return bool(_terms(pod)) and not pod_.is_finished(pod)
 
 
-def _repels(one: Object, other: Object, node: Object, others_node: Object) -> bool:
+def repels(one: Object, other: Object, node: Object, others_node: Object) -> bool:
+    """Whether a pod on one node keeps the other away from another node by its required anti-affinity."""
     if pod_.is_finished(other):
         return False
     for term in _terms(one):

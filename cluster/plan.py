@@ -38,6 +38,13 @@ class PlannedStep(_Model):
     changes: tuple[str, ...] = Field(default=(), description="What it changes; empty: it only looks.")
 
 
+class Forecast(_Model):
+    """Whether what moves would find room on the other nodes as they are now. A forecast: it promises nothing."""
+
+    says: Literal["fits-now", "will-wait", "unknown"]
+    why: str = Field(default="", description="Why it will wait, or what the forecast does not know.")
+
+
 class Workload(_Model):
     """What a researcher submitted, with its pods on the node."""
 
@@ -50,6 +57,9 @@ class Workload(_Model):
     gpus: float = Field(default=0, description="GPUs that its pods on this node ask for.")
     controller: str = Field(default="", description="Kind/name of the topmost owner; empty: a bare pod.")
     fate: Fate
+    forecast: Forecast | None = Field(
+        default=None, description="Of one that moves: whether it would find room now. None: none was made."
+    )
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from cluster import (
     api_endpoint,
     crossing,
     etcd,
+    forecasting,
     host_reset,
     join_observation,
     losses,
@@ -51,7 +52,8 @@ def plan(
         Blocked: the node does not exist, or the cluster cannot be looked at.
     """
     record = Records(api).open_of(node_name(name))
-    return _plan(api, settings, name, options, record, depth)
+    seen, made = _plan(api, settings, name, options, record, depth)
+    return seen, forecasting.of(api, seen, made)
 
 
 def run_depth(options: Options) -> Depth:

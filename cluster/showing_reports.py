@@ -59,6 +59,16 @@ def escaped(text: str, longest: int = 300) -> str:
     return _SPECIAL.sub(r"\\\1", shown(text, longest))
 
 
+def becomes(one: Workload) -> str:
+    """What becomes of a workload, with the forecast if there is one."""
+    if one.forecast is None:
+        return FATES[one.fate]
+    says, why = one.forecast.says, one.forecast.why
+    said = {"fits-now": "fits now", "will-wait": "will wait", "unknown": "not known"}[says]
+    reason = f"{', because ' if says == 'will-wait' else ': '}{why}" if why else ""
+    return f"{FATES[one.fate]}; forecast: {said}{reason}"
+
+
 def workload_rows(plan: Plan) -> list[dict[str, str]]:
     """The workloads on the node as rows of a table."""
     return [_row(one) for one in plan.workloads]
@@ -271,7 +281,7 @@ def _row(one: Workload) -> dict[str, str]:
         one.kind,
         f"{one.gpus:g}" if one.gpus else "",
         str(len(one.pods)),
-        FATES[one.fate],
+        becomes(one),
     )
     return dict(zip(_COLUMNS, cells, strict=True))
 

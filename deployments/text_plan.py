@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cluster.plan import Finding, Loss, Plan, Workload
 from cluster.showing import shown
-from cluster.showing_reports import FATES, LOSS_COLUMNS, PROCEDURES
+from cluster.showing_reports import LOSS_COLUMNS, PROCEDURES, becomes
 from cluster.verdict import Verdict
 
 LEVELS = {"PASS": "green", "WARN": "yellow", "FAILED": "bold red"}
@@ -55,7 +55,7 @@ def workloads(found: Iterable[Workload]) -> Table:
             one.kind,
             f"{one.gpus:g}" if one.gpus else "",
             str(len(one.pods)),
-            Text(FATES[one.fate], style="yellow" if one.fate in ("needs-approval", "lost") else ""),
+            Text(shown(becomes(one), 1000), style="yellow" if one.fate in ("needs-approval", "lost") else ""),
         )
     return table
 

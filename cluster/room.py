@@ -1,0 +1,273 @@
+"""What a forecast needs to know of a cluster: the room on each node, and the pods that want some. Pure, and small.
+
+Of each pod only what is needed is kept, so that the pods of a large cluster can be read a page at a time: of one that
+runs, sums by priority; of one that keeps others away, its labels and affinity; of one that waits, what it asks for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+from cluster import local_volumes, pod_requests
+from cluster import node as node_
+from cluster import pods as pod_
+from cluster.node import Object
+from cluster.pod_requests import Amounts
+
+GPU = "nvidia.com/gpu"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_KEPT = ("nodeSelector", "affinity", "tolerations")
+_POOL = ("runai/node-pool", "kai.scheduler/node-pool")
+_SHARES = ("gpu-fraction", "gpu-memory")
+_SHARED_DEVICES = "gpu-fraction-num-devices"
+# Kinds of volumes that can be had on every node, and that no node has a limit for.
+_EVERYWHERE = {"emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "nfs"}
+
+
+@dataclass
+class Room:
+    """A node, and what is used of it.
+
+    Attributes:
+        node: the Node.
+        used: what the pods that are bound to it ask for; None: that cannot be read, and nothing fits there.
+        by_priority: the same by the pods' priority, with their number as ``pods``.
+        repelling: those of them that keep others away, as slim pods.
+    """
+
+    node: Object
+    used: Amounts | None = field(default_factory=dict)
+    by_priority: dict[int, Amounts] = field(default_factory=dict)
+    repelling: list[Object] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return node_.name(self.node)
+
+    def add(self, pod: Object) -> None:
+        """Count a pod that is bound to the node."""
+        if pod_.is_finished(pod):
+            return
+        try:
+            asked = occupied(pod)
+        except ValueError:
+            self.used = None
+            return
+        before = self.by_priority.get(priority(pod), {})
+        self.by_priority[priority(pod)] = pod_requests.total((before, asked))
+        if self.used is not None:
+            self.used = pod_requests.total((self.used, asked))
+        if anti_affinity(pod):
+            self.repelling.append(slim(pod))
+
+    @cached_property
+    def free(self) -> Amounts | None:
+        """What is left for more pods; None: it cannot be read. Asked for when all pods are counted."""
+        try:
+            has = pod_requests.allocatable(self.node)
+        except ValueError:
+            return None
+        used = self.used
+        return None if used is None else {key: amount - used.get(key, Fraction(0)) for key, amount in has.items()}
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A pod that wants room: it moves, or it waits already.
+
+    Attributes:
+        pod: slim: labels, node selector, affinity, tolerations.
+        asks: its requests; None: they cannot be read.
+        pool: the Run:ai node pool that it must stay in; None: it is not tied to one.
+        volumes: the required node affinities of the volumes that it uses.
+        doubt: why it cannot be judged whether it finds a place, as the end of a sentence; empty: it can.
+        scheduler: who places it, if that is not Kubernetes' own scheduler.
+    """
+
+    pod: Object
+    asks: Amounts | None
+    priority: int = 0
+    preempts: bool = True
+    pool: str | None = None
+    volumes: tuple[Object, ...] = ()
+    doubt: str = ""
+    scheduler: str = ""
+
+    @property
+    def name(self) -> str:
+        """``namespace/name``."""
+        return pod_.full_name(self.pod)
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """The volumes by which a pod can be judged.
+
+    Attributes:
+        affinities: claim (namespace/name) to the required node affinity of its volume; empty: any node will do.
+    """
+
+    affinities: Mapping[str, Object] = field(default_factory=dict)
+
+
+def claimant(pod: Object, volumes: Volumes, pool: str = "") -> Claimant:
+    """What a pod would ask for if it had to be placed anew.
+
+    Args:
+        pool: the node pool of the node where it runs now; empty: it runs nowhere, or there is no pool.
+    """
+    spec = pod_.mapping(pod.get("spec"))
+    scheduler = str(spec.get("schedulerName") or "default-scheduler")
+    foreign = scheduler != "default-scheduler"
+    said = {**pod_.notes(pod), **pod_.labels(pod)}
+    named = next((said[key] for key in _POOL if said.get(key)), pool if foreign and pool else None)
+    doubt, affinities = _doubt(pod, volumes)
+    try:
+        asks = _with_share(pod, pod_requests.of(pod))
+    except ValueError:
+        asks, doubt = None, "what it asks for cannot be read"
+    return Claimant(
+        pod=slim(pod),
+        asks=asks,
+        priority=priority(pod),
+        preempts=spec.get("preemptionPolicy") != "Never",
+        pool=named,
+        volumes=tuple(affinities),
+        doubt=doubt,
+        scheduler=scheduler if foreign else "",
+    )
+
+
+def priority(pod: Object) -> int:
+    """Its priority, as the API server resolved it."""
+    found = pod_.mapping(pod.get("spec")).get("priority")
+    return found if isinstance(found, int) else 0
+
+
+def anti_affinity(pod: Object) -> list[Object]:
+    """The terms of its required anti-affinity."""
+    affinity = pod_.mapping(pod_.mapping(pod.get("spec")).get("affinity"))
+    return pod_.objects(pod_.mapping(affinity.get("podAntiAffinity")).get(_REQUIRED))
+
+
+def slim(pod: Object) -> Object:
+    """What placing a pod and keeping it apart from others needs of it."""
+    metadata = pod_.mapping(pod.get("metadata"))
+    spec = pod_.mapping(pod.get("spec"))
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata},
+        "spec": {key: spec[key] for key in _KEPT if spec.get(key)},
+        "status": {"phase": pod_.mapping(pod.get("status")).get("phase")},
+    }
+
+
+def slim_node(node: Object) -> Object:
+    """What placing pods needs of a Node: not its images, which are most of it."""
+    metadata, spec, status = node["metadata"], pod_.mapping(node.get("spec")), pod_.mapping(node.get("status"))
+    return {
+        "metadata": {"name": metadata["name"], "labels": metadata.get("labels") or {}},
+        "spec": {"taints": spec.get("taints") or [], "unschedulable": spec.get("unschedulable", False)},
+        "status": {
+            "conditions": [one for one in pod_.objects(status.get("conditions")) if one.get("type") == "Ready"],
+            "allocatable": status.get("allocatable") or {},
+        },
+    }
+
+
+def volumes_of(found: Iterable[Object]) -> Volumes:
+    """Which claims are bound to PersistentVolumes that a pod can be judged by.
+
+    Not those that are attached: the limit of each node is not known here. Not those of zones by label.
+    """
+    affinities: dict[str, Object] = {}
+    for one in found:
+        spec = pod_.mapping(one.get("spec"))
+        plain = any(key in spec for key in ("nfs", "hostPath", "local"))
+        zones = any(key.endswith(("/zone", "/region")) for key in pod_.labels(one))
+        once = "ReadWriteOncePod" in (spec.get("accessModes") or ())
+        bound = pod_.mapping(one.get("status")).get("phase") == "Bound"
+        claim = local_volumes.claim_of(one)
+        if claim and bound and plain and not zones and not once:
+            affinities[claim] = pod_.mapping(pod_.mapping(spec.get("nodeAffinity")).get("required"))
+    return Volumes(affinities)
+
+
+def occupied(pod: Object) -> Amounts:
+    """What a pod that is bound takes of its node: what it asks for, or what it still has while it is being resized.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    asked = pod_requests.of(pod)
+    status = pod_.mapping(pod.get("status"))
+    had = [
+        {key: value for source in _granted(one) for key, value in source.items()}
+        for one in pod_.objects(status.get("containerStatuses"))
+    ]
+    if not any(had):
+        return asked
+    resized = {"spec": {"containers": [{"resources": {"requests": one}} for one in had]}}
+    given = pod_requests.of(resized)
+    return {key: max(asked.get(key, Fraction(0)), given.get(key, Fraction(0))) for key in {**asked, **given}}
+
+
+def _granted(status: Object) -> tuple[Object, Object]:
+    # Whichever of the two is the larger; in nearly all cases they are the same.
+    allocated = pod_.mapping(status.get("allocatedResources"))
+    actual = pod_.mapping(pod_.mapping(status.get("resources")).get("requests"))
+    try:
+        bigger = pod_requests.of({"spec": {"containers": [{"resources": {"requests": actual}}]}})
+        other = pod_requests.of({"spec": {"containers": [{"resources": {"requests": allocated}}]}})
+    except ValueError:
+        return allocated, actual
+    more = {key: actual[key] for key in actual if bigger[key] >= other.get(key, Fraction(0))}
+    return allocated, more
+
+
+def _with_share(pod: Object, asked: Amounts) -> Amounts:
+    """A share of a GPU may need a whole one: whether there is one that is shared already is not known."""
+    said = pod_.notes(pod)
+    if not any(key in said for key in _SHARES):
+        return asked
+    devices = Fraction(math.ceil(pod_.number(said.get(_SHARED_DEVICES, 1)) or 1))
+    return pod_requests.total((asked, {GPU: devices}))
+
+
+def _doubt(pod: Object, volumes: Volumes) -> tuple[str, list[Object]]:
+    """Why it cannot be judged where the pod can be placed; and the node affinities of its volumes."""
+    spec = pod_.mapping(pod.get("spec"))
+    affinity = pod_.mapping(spec.get("affinity"))
+    if pod_.mapping(affinity.get("podAffinity")).get(_REQUIRED):
+        return "it must be near other pods, which is not judged", []
+    if anti_affinity(pod):
+        return "it must be apart from other pods, which is not judged", []
+    spread = pod_.objects(spec.get("topologySpreadConstraints"))
+    if any(one.get("whenUnsatisfiable") != "ScheduleAnyway" for one in spread):
+        return "it must be spread over nodes or zones, which is not judged", []
+    containers = [*pod_.objects(spec.get("containers")), *pod_.objects(spec.get("initContainers"))]
+    if any(port.get("hostPort") for one in containers for port in pod_.objects(one.get("ports"))):
+        return "it asks for a port of the node, which is not judged", []
+    if spec.get("resourceClaims"):
+        return "it claims devices, which is not judged", []
+    return _volumes_doubt(spec, pod_.namespace(pod), volumes)
+
+
+def _volumes_doubt(spec: Object, namespace: str, volumes: Volumes) -> tuple[str, list[Object]]:
+    found: list[Object] = []
+    for one in pod_.objects(spec.get("volumes")):
+        claim = pod_.mapping(one.get("persistentVolumeClaim")).get("claimName")
+        if not claim:
+            if not _EVERYWHERE & set(one):
+                return f"its volume {one.get('name')} is of a kind that is not judged", []
+            continue
+        if f"{namespace}/{claim}" not in volumes.affinities:
+            return f"whether the volume of its claim {claim} can be had on another node is not judged", []
+        required = volumes.affinities[f"{namespace}/{claim}"]
+        if required:
+            found.append(required)
+    return "", found

@@ -1,0 +1,233 @@
+"""A forecast says *fits now* only of what finds a place whatever else is placed first; and it always says something."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster import placement
+from cluster import pods as pod_
+from cluster.forecast import Market
+from cluster.node import Object
+from cluster.placement import Place
+from cluster.plan import Forecast
+from cluster.room import Claimant, Room, Volumes, claimant, slim_node, volumes_of
+from tests.unit.places import apart_from, asking, node_affinity, place
+
+TAINT = {"key": "team", "value": "a", "effect": "NoSchedule"}
+
+
+def room(place: Place) -> Room:
+    made = Room(slim_node(place.node))
+    for pod in place.pods:
+        made.add(pod)
+    return made
+
+
+def says(
+    pods: list[Object] | Object,
+    *places: Place,
+    others: tuple[Object, ...] = (),
+    down: tuple[str, ...] = (),
+    **more: Any,
+) -> Forecast:
+    """The forecast of these pods, which leave the node ``gone``, beside others that want room."""
+    volumes = more.pop("volumes", Volumes())
+    moving = [claimant(one, volumes, **more) for one in (pods if isinstance(pods, list) else [pods])]
+    rivals = [claimant(one, volumes) for one in others]
+    return Market([room(one) for one in (place("gone"), *places)], "gone", down, [*moving, *rivals]).forecast(moving)
+
+
+def gpu(name: str, count: int, **more: Any) -> Object:
+    requests = {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": str(count)}
+    return asking(name, containers=[{"resources": {"requests": requests}}], **more)
+
+
+def test_what_has_room_fits_now() -> None:
+    assert says(asking("a"), place("n")) == Forecast(says="fits-now")
+
+
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [
+        (place("n", ready=False), "not Ready"),
+        (place("n", cordoned=True), "cordoned"),
+        (place("n", taints=[TAINT]), "team=a:NoSchedule"),
+        (place("n", taints=[{"key": "runai-downtime/joining", "effect": "NoSchedule"}]), "joining"),
+        (place("n", cpu="900m"), "less cpu free"),
+        (place("n", pods="0"), "less pods free"),
+        (place("n", asking("x", memory="7.5Gi")), "less memory free"),
+        (place("n", asking("x", cpu="some")), "cannot be read"),
+        (place("n", asking("x", labels={"app": "x"}, affinity=apart_from("a"))), "must not be together"),
+    ],
+)
+def test_what_keeps_it_waiting(there: Place, why: str) -> None:
+    found = says(asking("a", labels={"app": "a"}), there)
+    assert found.says == "will-wait"
+    assert why in found.why
+
+
+def test_a_node_in_downtime_and_the_one_that_goes_down_are_no_places() -> None:
+    assert says(asking("a"), place("n"), down=("n",)).why == "there is no other node"
+    everything = [{"operator": "Exists"}]
+    tainted = place("n", taints=[{"key": "runai", "value": "drain", "effect": "NoExecute"}])
+    assert says(asking("a", tolerations=everything), tainted).says == "will-wait"
+
+
+def test_labels_and_node_affinity() -> None:
+    zone = node_affinity({"key": "zone", "operator": "In", "values": ["b"]})
+    assert says(asking("a", affinity=zone), place("n", labels={"zone": "a"})).says == "will-wait"
+    assert says(asking("a", affinity=zone), place("n", labels={"zone": "b"})).says == "fits-now"
+    assert says(asking("a", nodeSelector={"x": "y"}), place("n")).says == "will-wait"
+
+
+def test_two_that_need_the_same_room_both_wait_for_it() -> None:
+    pods = [gpu("a", 4), gpu("b", 4)]
+    assert says(pods[0], place("n", gpus="4"), others=(pods[1],)).says == "will-wait"
+    assert says(pods, place("n", gpus="8")).says == "fits-now"
+    assert says(pods, place("n", gpus="4"), place("m", gpus="4")).says == "fits-now"
+
+
+def test_one_rival_takes_one_node_only() -> None:
+    nodes = [place("n", gpus="1"), place("m", gpus="1")]
+    assert says(gpu("a", 1), *nodes, others=(gpu("b", 1),)).says == "fits-now"
+    assert says(gpu("a", 1), *nodes, others=(gpu("b", 1), gpu("c", 1))).says == "will-wait"
+
+
+def test_small_pods_may_each_take_a_little_of_what_a_large_one_needs() -> None:
+    nodes = [place("n", gpus="8"), place("m", gpus="8")]
+    small = tuple(gpu(f"s{i}", 1) for i in range(2))
+    assert says(gpu("large", 8), *nodes, others=small).says == "will-wait"
+    assert says(gpu("large", 8), *nodes, others=small[:1]).says == "fits-now"
+
+
+def test_a_rival_that_cannot_go_there_is_none() -> None:
+    elsewhere = gpu("b", 1, nodeSelector={"x": "y"})
+    assert says(gpu("a", 1), place("n", gpus="1"), others=(elsewhere,)).says == "fits-now"
+
+
+def test_a_rival_of_higher_priority_that_finds_no_room_may_preempt() -> None:
+    urgent = gpu("urgent", 8, priority=100)
+    nodes = (place("n", gpu("old", 6, priority=0), gpus="8"), place("m", gpus="2"), place("o", gpus="2"))
+    assert says(gpu("a", 1), *nodes, others=(urgent,)).says == "will-wait"
+    assert says(gpu("a", 1, priority=100), *nodes[:1], others=(urgent,)).says == "will-wait"
+    never = gpu("urgent", 8, priority=100, preemptionPolicy="Never", nodeSelector={"x": "y"})
+    assert says(gpu("a", 1), *nodes, others=(never,)).says == "fits-now"
+
+
+def test_what_is_preempted_wants_room_as_well() -> None:
+    urgent = gpu("urgent", 8, priority=100, nodeSelector={"kubernetes.io/hostname": "n"})
+    victims = tuple(gpu(f"old{i}", 4) for i in range(2))
+    room_for_one = place("m", gpus="4", taints=[TAINT])
+    mine = gpu("a", 4, tolerations=[{"operator": "Exists"}], nodeSelector={"kubernetes.io/hostname": "m"})
+    assert says(mine, place("n", *victims, gpus="8"), room_for_one, others=(urgent,)).says == "will-wait"
+    assert says(mine, place("n", *victims, gpus="8"), room_for_one).says == "fits-now"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"affinity": apart_from("a")},
+        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "z"}]}}},
+        {"topologySpreadConstraints": [{"whenUnsatisfiable": "DoNotSchedule"}]},
+        {"resourceClaims": [{"name": "x"}]},
+        {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}]},
+        {"volumes": [{"name": "v", "ephemeral": {}}]},
+        {"containers": [{"ports": [{"hostPort": 80}]}]},
+        {"containers": [{"resources": {"requests": {"cpu": "some"}}}]},
+    ],
+)
+def test_what_is_not_judged_waits(spec: Object) -> None:
+    assert says(asking("a", **spec), place("n")).says == "will-wait"
+
+
+def test_volumes_that_every_node_has_or_that_bind_to_some() -> None:
+    pod = asking("a", namespace="t", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    volume: Object = {
+        "metadata": {"name": "pv"},
+        "spec": {"nfs": {}, "claimRef": {"namespace": "t", "name": "c"}},
+        "status": {"phase": "Bound"},
+    }
+    assert says(pod, place("n"), volumes=volumes_of([volume])).says == "fits-now"
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["gone"]}]}
+    local = {**volume["spec"], "local": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}
+    found = says(pod, place("n"), volumes=volumes_of([{**volume, "spec": local}]))
+    assert "volume cannot be reached" in found.why
+    attached = {"csi": {}, "claimRef": volume["spec"]["claimRef"]}
+    assert says(pod, place("n"), volumes=volumes_of([{**volume, "spec": attached}])).says == "will-wait"
+
+
+def test_a_pod_of_another_scheduler_stays_in_its_node_pool_and_is_told_of_by_room_only() -> None:
+    pod = asking("a", schedulerName="runai-scheduler-default")
+    pooled = place("n", labels={"runai/node-pool": "a100"})
+    found = says(pod, pooled, pool="a100")
+    assert found.says == "fits-now"
+    assert "runai-scheduler-default" in found.why
+    assert "node pool h100" in says(pod, pooled, pool="h100").why
+
+
+def test_a_share_of_a_gpu_asks_for_a_whole_one() -> None:
+    pod = asking("a", annotations={"gpu-fraction": "0.5"})
+    assert says(pod, place("n")).says == "will-wait"
+    assert says(pod, place("n", gpus="1")).says == "fits-now"
+
+
+def test_a_pod_that_is_being_made_smaller_still_has_what_it_had() -> None:
+    resized = asking("x", cpu="1")
+    resized["status"]["containerStatuses"] = [{"resources": {"requests": {"cpu": "4"}}}]
+    assert says(asking("a"), place("n", resized)).says == "will-wait"
+
+
+SIZES = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(SIZES, st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=3), st.data())
+def test_whatever_the_order_and_the_choice_of_nodes_what_fits_now_finds_a_place(
+    pods: list[tuple[int, int]], rooms: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    made = []
+    for i, (gpus, cores) in enumerate(pods):
+        requests = {"cpu": str(cores), **({"nvidia.com/gpu": str(gpus)} if gpus else {})}
+        made.append(asking(f"p{i}", containers=[{"resources": {"requests": requests}}]))
+    places = [place(f"n{i}", gpus=str(gpus), cpu=str(cores)) for i, (gpus, cores) in enumerate(rooms)]
+    claimants = [claimant(one, Volumes()) for one in made]
+    market = Market([room(one) for one in places], "gone", (), claimants)
+    sure = {one.name for one in claimants if market.forecast([one]).says == "fits-now"}
+    for order in itertools.permutations(made):
+        now = {one.name: one for one in places}
+        for pod in order:
+            fitting = [name for name, there in now.items() if not placement.objection(pod, there)]
+            if not fitting:
+                assert pod_.full_name(pod) not in sure
+                continue
+            chosen = data.draw(st.sampled_from(fitting))
+            now[chosen] = Place(now[chosen].node, (*now[chosen].pods, pod))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.sampled_from(["", "1", "cpu", "x", "Exists", "1Gi"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["key", "cpu", "values"]), inner),
+    max_leaves=6,
+)
+SPEC = st.dictionaries(
+    st.sampled_from(
+        ["nodeSelector", "affinity", "tolerations", "containers", "priority", "volumes", "topologySpreadConstraints"]
+    ),
+    JSON,
+)
+
+
+@given(SPEC, SPEC)
+def test_it_says_something_of_every_pod(mine: Object, other: Object) -> None:
+    pods: list[Claimant] = [
+        claimant({"metadata": {"name": name, "namespace": "t"}, "spec": spec}, Volumes())
+        for name, spec in (("a", mine), ("b", other))
+    ]
+    found = Market([room(place("n"))], "gone", (), pods).forecast(pods[:1])
+    assert found.says in ("fits-now", "will-wait")
+    assert (found.says == "fits-now") or found.why
