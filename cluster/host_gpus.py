@@ -60,8 +60,20 @@ def look(api: Api, settings: Settings, node: Object, *, log: bool = True) -> Hos
                 f"{reported or 'none'}",
                 f"Correct the address of {where.node} in [hosts.addresses].",
             )
-        listing = _listing(ssh, settings.checks)
-        return HostFacts(listing, _log(ssh, settings.checks) if log and listing is not None else None)
+        return ask(ssh, settings.checks, log=log)
+
+
+def ask(ssh: Ssh, checks: ChecksSettings, *, log: bool = True) -> HostFacts:
+    """Ask a machine that was proven to be the one that is meant.
+
+    Args:
+        log: read the kernel log as well, as root, where there is ``nvidia-smi``.
+
+    Raises:
+        DowntimeError: the connection broke.
+    """
+    listing = _listing(ssh, checks)
+    return HostFacts(listing, _log(ssh, checks) if log and listing is not None else None)
 
 
 def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:

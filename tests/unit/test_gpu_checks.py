@@ -122,4 +122,5 @@ def test_a_log_that_could_not_be_read_does_not_pass(log: KernelLog) -> None:
 
 @pytest.mark.parametrize("name", ["driver", "gpu_count", "xid"])
 def test_a_check_that_is_switched_off_is_not_made(name: str) -> None:
-    assert name not in states(judged(Listing(ALL), **{name: False}))
+    off: dict[str, Any] = {name: False}
+    assert name not in states(judged(Listing(ALL), **off))
