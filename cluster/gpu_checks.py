@@ -6,17 +6,30 @@ A check that is switched off is not made, and not mentioned. One that cannot be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from cluster import nvidia_smi, xid_errors
 from cluster.config import ChecksSettings
-from cluster.host_gpus import HostFacts
 from cluster.nvidia_smi import Device, Listing
 from cluster.record import Found
 from cluster.xid_errors import KernelLog
 
 _WHOLE = "nvidia.com/gpu"
 _MOST_NAMED = 16
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """What a machine tells of its GPUs.
+
+    Attributes:
+        listing: what ``nvidia-smi`` said; None: there is none on the machine.
+        log: its kernel log; None: it was not read.
+    """
+
+    listing: Listing | None
+    log: KernelLog | None = None
 
 
 class Check(NamedTuple):
@@ -37,7 +50,7 @@ def said(checks: Iterable[Check]) -> str:
     return "; ".join(f"{one.text} [{one.name}]" if one.state == "failed" else one.text for one in checks)
 
 
-def judge(facts: HostFacts, found: Found, enough: Mapping[str, int], settings: ChecksSettings) -> list[Check]:
+def judge(facts: GpuFacts, found: Found, enough: Mapping[str, int], settings: ChecksSettings) -> list[Check]:
     """All checks of a machine.
 
     Args:
@@ -47,8 +60,9 @@ def judge(facts: HostFacts, found: Found, enough: Mapping[str, int], settings: C
     """
     listing = facts.listing
     if listing is None:
-        if settings.host == "always":
-            return [Check("host", "failed", f"there is no {settings.nvidia_smi[0]} on the machine")]
+        if settings.host == "always" or found.devices:
+            more = " any more" if found.devices else ""
+            return [Check("host", "failed", f"there is no {settings.nvidia_smi[0]} on the machine{more}")]
         return [Check("host", "skipped", f"there is no {settings.nvidia_smi[0]} on the machine: it was not looked at")]
     made = [_driver(listing)] if settings.driver else []
     if settings.gpu_count and not listing.failure:
@@ -116,8 +130,10 @@ def _xid(log: KernelLog, ignored: Iterable[int], devices: Iterable[Device]) -> C
         return Check("xid", "failed", f"the kernel log cannot be read: {log.failure}")
     telling = xid_errors.telling(log.xids, set(ignored), devices)
     if telling:
-        return Check("xid", "failed", f"in the kernel log since its start: {'; '.join(telling[:_MOST_NAMED])}")
+        return Check(
+            "xid", "failed", f"in the kernel log since the machine's start: {'; '.join(telling[:_MOST_NAMED])}"
+        )
     if not log.whole:
         text = "the kernel log does not reach back to when the driver was loaded: an Xid error may have been in it"
         return Check("xid", "failed", text)
-    return Check("xid", "passed", "no Xid error since its start")
+    return Check("xid", "passed", "no Xid error since the machine's start")

@@ -81,17 +81,18 @@ def _see_all(downtime: Downtime) -> Seen:
 def _not_there(downtime: Downtime, seconds: float) -> Failed:
     found = downtime.see_node()
     lacking = missing(expected(downtime.record), node.gpus(found))
-    named = ", ".join(f"{now} of {count} {name}" for name, (now, count) in lacking.items())
     unfinished = verified_return.labels_unfinished(downtime, found)
-    why = [f"only {named} can be allocated"] if named else []
-    why += [f"{unfinished} [mig]"] if unfinished else []
+    mig = [Check("mig", "failed", unfinished)] if unfinished else []
+    if mig and not lacking:
+        return _in_doubt(downtime, mig)
+    named = ", ".join(f"{now} of {count} {name}" for name, (now, count) in lacking.items())
     # What the machine itself says may tell which one it is.
-    on_host = gpu_checks.failed(verified_return.of_host(downtime, expected(downtime.record)))
-    told = f" On the machine: {gpu_checks.said(on_host)}." if on_host else ""
+    more = [*mig, *gpu_checks.failed(verified_return.of_host(downtime, expected(downtime.record)))]
+    told = f". Moreover: {gpu_checks.said(more)}" if more else ""
     return Failed(
         "gpus-missing",
-        f"{downtime.node} is up, but after {seconds / 60:.0f} minutes {' and '.join(why) or 'it changed its mind'}. "
-        f"It stays cordoned.{told}",
+        f"{downtime.node} is up, but after {seconds / 60:.0f} minutes only {named} can be allocated. "
+        f"It stays cordoned{told}",
         "Look at the device plugin's pod and at 'nvidia-smi' on the machine; "
         f"then 'downtime resume {downtime.node}' looks again. Were they removed on purpose: 'downtime resume "
         f"{downtime.node} --accept-gpus N' takes N for enough.",
@@ -99,15 +100,15 @@ def _not_there(downtime: Downtime, seconds: float) -> Failed:
 
 
 def _in_doubt(downtime: Downtime, found: list[Check]) -> Failed:
-    switches = ", ".join(
-        f"{one.name} = {chr(34) + 'never' + chr(34) if one.name == 'host' else 'false'}" for one in found
-    )
+    switches = ", ".join('host = "never"' if one.name == "host" else f"{one.name} = false" for one in found)
+    counted = any(one.name == "gpu_count" for one in found)
+    fewer = f" GPUs that were removed on purpose: 'downtime resume {downtime.node} --accept-gpus N'." if counted else ""
     return Failed(
         "gpu-checks-failed",
         f"{downtime.node} is up, and its GPUs can be allocated, but not all is well with them: "
         f"{gpu_checks.said(found)}. It stays cordoned",
         f"See to it on the machine; then 'downtime resume {downtime.node}' looks again. A check that does not fit "
-        f"this cluster can be switched off: {switches} under [checks] in the configuration.",
+        f"this cluster can be switched off: {switches} under [checks] in the configuration.{fewer}",
     )
 
 

@@ -5,33 +5,21 @@ It is read, never changed. The machine must be proven to be its node: another on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cluster import node as node_
 from cluster import nvidia_smi, reach, xid_errors
 from cluster.api import Api, Object
 from cluster.config import ChecksSettings, Settings
 from cluster.errors import Blocked, DowntimeError, Failed
+from cluster.gpu_checks import GpuFacts
 from cluster.hosts import locate
 from cluster.nvidia_smi import Listing
 from cluster.ssh import Ssh
 from cluster.xid_errors import KernelLog
 
-# What a shell, env, chroot and timeout answer of a program that is not there: POSIX, "Exit Status for Commands".
+# What a shell, env and chroot answer of a program that is not there: POSIX, "Exit Status for Commands". The loader of
+# one that lacks its libraries answers the same, and says so.
 _NOT_FOUND = 127
-
-
-@dataclass(frozen=True)
-class HostFacts:
-    """What a machine tells of its GPUs.
-
-    Attributes:
-        listing: what ``nvidia-smi`` said; None: there is none on the machine.
-        log: its kernel log; None: it was not read.
-    """
-
-    listing: Listing | None
-    log: KernelLog | None = None
+_NOT_LOADED = "error while loading shared libraries"
 
 
 def possible(settings: Settings) -> bool:
@@ -41,7 +29,7 @@ def possible(settings: Settings) -> bool:
     return configured and settings.checks.host != "never"
 
 
-def look(api: Api, settings: Settings, node: Object, *, log: bool = True) -> HostFacts:
+def look(api: Api, settings: Settings, node: Object, *, log: bool = True) -> GpuFacts:
     """Ask the machine of a node.
 
     Args:
@@ -63,7 +51,7 @@ def look(api: Api, settings: Settings, node: Object, *, log: bool = True) -> Hos
         return ask(ssh, settings.checks, log=log)
 
 
-def ask(ssh: Ssh, checks: ChecksSettings, *, log: bool = True) -> HostFacts:
+def ask(ssh: Ssh, checks: ChecksSettings, *, log: bool = True) -> GpuFacts:
     """Ask a machine that was proven to be the one that is meant.
 
     Args:
@@ -73,7 +61,7 @@ def ask(ssh: Ssh, checks: ChecksSettings, *, log: bool = True) -> HostFacts:
         DowntimeError: the connection broke.
     """
     listing = _listing(ssh, checks)
-    return HostFacts(listing, _log(ssh, checks) if log and listing is not None else None)
+    return GpuFacts(listing, _log(ssh, checks) if log and listing is not None else None)
 
 
 def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:
@@ -82,7 +70,7 @@ def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:
     except Failed as error:
         # One that waits for a broken GPU for ever is an answer, too.
         return Listing(failure=error.message)
-    if output.exit_code == _NOT_FOUND:
+    if output.exit_code == _NOT_FOUND and _NOT_LOADED not in output.stderr:
         return None
     return nvidia_smi.parse(output.exit_code, output.stdout, output.stderr)
 

@@ -34,7 +34,7 @@ def keep_cordoned(downtime: Downtime, found: Object) -> bool:
     epoch = downtime.lock.epoch
     downtime.change_node(lambda old: ownership.cordoned(old, record.id, epoch))
     text = f"{downtime.node} was uncordoned by somebody else before its GPUs were seen: it was cordoned again"
-    if record.timeline[-1].text != text:
+    if text not in (moment.text for moment in record.timeline[-1:]):
         downtime.write(lambda old: noted(old, text))
         events.emit(downtime.api, downtime.node, record.node_uid, "CordonedAgain", text, warning=True)
     return True

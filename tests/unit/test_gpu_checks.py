@@ -8,8 +8,7 @@ import pytest
 
 from cluster import gpu_checks
 from cluster.config import ChecksSettings
-from cluster.gpu_checks import Check
-from cluster.host_gpus import HostFacts
+from cluster.gpu_checks import Check, GpuFacts
 from cluster.nvidia_smi import Device, Listing
 from cluster.record import Found
 from cluster.xid_errors import KernelLog, Xid
@@ -28,7 +27,7 @@ def judged(
     **chosen: Any,
 ) -> list[Check]:
     settings = ChecksSettings(**chosen)
-    return gpu_checks.judge(HostFacts(listing, log), found, FOUR if enough is None else enough, settings)
+    return gpu_checks.judge(GpuFacts(listing, log), found, FOUR if enough is None else enough, settings)
 
 
 def states(checks: list[Check]) -> dict[str, str]:
@@ -40,13 +39,19 @@ def test_a_sound_machine_passes_each_check() -> None:
 
 
 def test_a_machine_without_nvidia_smi_is_left_out_and_that_is_said() -> None:
-    (only,) = judged(None, None)
+    (only,) = judged(None, None, Found(gpus=FOUR))
     assert (only.name, only.state) == ("host", "skipped")
     assert "no nvidia-smi on the machine" in only.text
 
 
 def test_where_it_must_be_looked_at_a_machine_without_nvidia_smi_does_not_pass() -> None:
-    assert states(judged(None, None, host="always")) == {"host": "failed"}
+    assert states(judged(None, None, Found(gpus=FOUR), host="always")) == {"host": "failed"}
+
+
+def test_a_machine_that_had_nvidia_smi_before_does_not_pass_without_it() -> None:
+    (only,) = judged(None, None)
+    assert (only.name, only.state) == ("host", "failed")
+    assert "any more" in only.text
 
 
 def test_a_lost_gpu_is_named_by_uuid_and_place() -> None:

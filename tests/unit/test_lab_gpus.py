@@ -6,8 +6,7 @@ import shlex
 
 from cluster import gpu_checks, nvidia_smi, xid_errors
 from cluster.config import ChecksSettings
-from cluster.gpu_checks import Check
-from cluster.host_gpus import HostFacts
+from cluster.gpu_checks import Check, GpuFacts
 from cluster.record import Found
 from lab.simulated.commands import answer
 from lab.simulated.host import FAULTS, Host
@@ -20,18 +19,17 @@ def host(*faults: str) -> Host:
     return Host("gpu-1", "gpu", "127.1.0.1", 22, 8, "", "", machine_id=MACHINE, faults=list(faults))
 
 
-def facts(of: Host) -> HostFacts:
+def facts(of: Host) -> GpuFacts:
     smi = answer(of, shlex.join(("nvidia-smi", *nvidia_smi.QUERY)))
     log = answer(of, shlex.join(("env", "LC_ALL=C", "sudo", "-n", "--", *xid_errors.JOURNAL)))
     listing = None if smi.status == 127 else nvidia_smi.parse(smi.status, smi.output, smi.error)
-    return HostFacts(listing, xid_errors.parse(log.status, log.output, log.error))
+    return GpuFacts(listing, xid_errors.parse(log.status, log.output, log.error))
 
 
-def failing(*faults: str) -> list[Check]:
-    before = facts(host()).listing
-    assert before is not None
+def failing(*faults: str, before: Host | None = None) -> list[Check]:
+    listing = facts(before or host()).listing
     eight = {"nvidia.com/gpu": 8}
-    found = Found(gpus=eight, devices=before.devices)
+    found = Found(gpus=eight, devices=listing.devices if listing is not None else ())
     return gpu_checks.failed(gpu_checks.judge(facts(host(*faults)), found, eight, ChecksSettings()))
 
 
@@ -48,4 +46,5 @@ def test_each_fault_fails_its_own_check_alone() -> None:
 
 def test_a_host_without_nvidia_smi() -> None:
     assert facts(host("no-nvidia-smi")).listing is None
-    assert failing("no-nvidia-smi") == []
+    assert failing("no-nvidia-smi", before=host("no-nvidia-smi")) == []
+    assert [one.name for one in failing("no-nvidia-smi")] == ["host"], "it was there before"
