@@ -26,7 +26,7 @@ def node(make_node: MakeNode) -> str:
 
 @pytest.fixture
 def settings(lab: Lab, node: str) -> Settings:
-    return settings_of(lab, drain={"gpu_minutes": 8 * SECOND}, hosts={"connect_timeout": 1.0})
+    return settings_of(lab, drain={"gpu_minutes": 5 * SECOND}, hosts={"connect_timeout": 1.0})
 
 
 def fault(lab: Lab, node: str, name: str, *, present: bool = True) -> None:
