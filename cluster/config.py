@@ -31,6 +31,7 @@ from cluster.hosts import split_address
 from cluster.max_unavailable import Limits
 from cluster.names import node_name
 from cluster.secret_refs import HOW, SecretRef
+from cluster.xid_errors import OF_PROGRAMS
 
 PLACEHOLDERS = ("node", "address")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -240,6 +241,42 @@ class RemovalSettings(Section):
     """For how long a Node that was deleted is seen to stay away."""
 
 
+class ChecksSettings(Section):
+    """``[checks]``: what is looked at before a node with GPUs gets work again, beyond how many can be allocated.
+
+    Each can be switched off by ``false``. Where ``host`` is ``auto``, what is looked at on the machine itself is left
+    out, and said to be, where it has no ``nvidia-smi``.
+    """
+
+    host: Literal["auto", "always", "never"] = "auto"
+    """Whether the machine is looked at over SSH; always: one without ``nvidia-smi`` stays out of service."""
+    nvidia_smi: Argv = ["nvidia-smi"]
+    """The command. Of a driver in a container: ["sudo", "-n", "chroot", "/run/nvidia/driver", "nvidia-smi"]."""
+    host_seconds: PositiveFloat = 60
+    """Seconds for one command on the machine: one that waits for a broken GPU may never end."""
+    gpu_count: bool = True
+    """``nvidia-smi`` lists as many GPUs as before."""
+    driver: bool = True
+    """``nvidia-smi`` works: no other version of the driver's library than of its kernel module."""
+    xid: bool = True
+    """No Xid error in the kernel log since the machine was started; reads the log as root."""
+    xid_ignored: list[int] = list(OF_PROGRAMS)
+    """Numbers of Xid errors that do not count."""
+    mig: bool = True
+    """The label ``nvidia.com/mig.config.state`` says success, where there is one."""
+    daemons: bool = True
+    """The device plugin and the DaemonSets beside it have a Ready pod, where they had one."""
+    cordon: bool = True
+    """A cordon of this product that somebody takes off before all this was seen is set again."""
+
+    @field_validator("nvidia_smi")
+    @classmethod
+    def _nvidia_smi(cls, argv: Argv) -> Argv:
+        if not argv or not argv[0]:
+            raise ValueError('give the program and its arguments as a list: ["nvidia-smi"]')
+        return argv
+
+
 class LimitsSettings(Limits):
     """``[limits]``: how many nodes may be down at once, of the cluster, of a kind, of a node pool."""
 
@@ -261,6 +298,7 @@ class Settings(BaseSettings):
     recovery: RecoverySettings = RecoverySettings()
     drain: DrainSettings = DrainSettings()
     removal: RemovalSettings = RemovalSettings()
+    checks: ChecksSettings = ChecksSettings()
     limits: LimitsSettings = LimitsSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -21,6 +21,7 @@ from cluster import (
     crossing,
     etcd_quorum,
     formerly,
+    gpus_before,
     limits,
     lost_tolerance,
     names,
@@ -259,7 +260,7 @@ def _begin(api: Api, settings: Settings, start: Start, present: Record | None, l
         crossing.require_same(present, start.procedure, start.options)
         return _take_over(api, start.node, lock, start.flow_run, _answering(start))
     _require_first(api, start)
-    new = _new_record(api, start, lock)
+    new = _new_record(api, settings, start, lock)
     judge = _judge_of(api, settings, start, new)
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check, start.options.designate)
     Records(api).open(new, lock.check)
@@ -348,7 +349,7 @@ def _take_over(api: Api, name: str, lock: Lock, flow_run: str, answered: Mutatio
     return Records(api).update(name, lock.epoch, taken)
 
 
-def _new_record(api: Api, start: Start, lock: Lock) -> Record:
+def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Record:
     # Of a machine that is to join again there may be no Node, and what it was is told by its records.
     found = nodes.find(api, start.node) if start.procedure == "rejoin" else nodes.get(api, start.node)
     former = formerly.of(found, Records(api).closed_of(start.node)) if start.procedure == "rejoin" else None
@@ -358,6 +359,8 @@ def _new_record(api: Api, start: Start, lock: Lock) -> Record:
     before = former.found if former is not None else _found(found or {}, api)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
+    if start.procedure == "planned" and found is not None:
+        before = gpus_before.of(api, settings, found, before)
     opened = noted(
         Record(
             id=f"{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:6]}",

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import examination_etcd, node, nodes, permissions, reach, recovery
+from cluster import examination_etcd, examination_gpus, node, nodes, permissions, reach, recovery
 from cluster.api import Api, Object
 from cluster.config import Settings
 from cluster.downtime import cluster_uid
@@ -136,6 +136,8 @@ def _machine(api: Api, settings: Settings, found: Object) -> Iterator[Line]:
             if settings.power.off == "ssh":
                 ssh.sudo_works()
                 yield Line(level="PASS", check=f"{name} sudo", reason="may run 'systemctl poweroff'")
+            if boot == node.boot_id(found):
+                yield from examination_gpus.lines(ssh, settings, found)
     except DowntimeError as error:
         yield failed(f"{name} {'sudo' if error.code == 'sudo-refused' else 'ssh'}", error)
 

@@ -28,7 +28,7 @@ def hindered(node: Object, pods: Iterable[Object]) -> Finding | None:
     if not any(node_.gpus(node).values()):
         return None
     standing = [one for one in node_.taints(node) if not _is_lifted(one)]
-    plugins = [pod for pod in pods if pod_.is_daemon(pod) and pod_.must_go(pod) and _is_plugin(pod)]
+    plugins = [pod for pod in pods if pod_.is_daemon(pod) and pod_.must_go(pod) and is_plugin(pod)]
     for pod in plugins:
         kept_away = taints.keeping_away(pod, standing)
         if kept_away:
@@ -56,7 +56,8 @@ def _is_lifted(taint: Taint) -> bool:
     return taints.same(taint, drain) or taints.is_own(taint) or taints.is_condition(taint)
 
 
-def _is_plugin(pod: Object) -> bool:
+def is_plugin(pod: Object) -> bool:
+    """Whether it registers devices with the kubelet."""
     volumes = pod_.objects(pod_.mapping(pod.get("spec")).get("volumes"))
     paths = [str(pod_.mapping(one.get("hostPath")).get("path", "")) for one in volumes]
     return any(path.rstrip("/") == _PLUGIN_FOLDER for path in paths)

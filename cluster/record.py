@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cluster.errors import Blocked
 from cluster.etcd_members import Member
 from cluster.gate import Verdict
+from cluster.nvidia_smi import Device
 from cluster.options import Procedure
 from cluster.plan import Whereabouts, Workload
 from cluster.restoration import Kept
@@ -64,6 +65,7 @@ class Found(_Model):
     gpus: dict[str, int] = Field(default={}, description="Allocatable GPU resources.")
     service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
     daemons: tuple[str, ...] = Field(default=(), description="DaemonSets with a pod on the node: namespace/name.")
+    devices: tuple[Device, ...] = Field(default=(), description="The machine's GPUs; empty: it was not asked.")
 
 
 class Change(_Model):

@@ -31,13 +31,15 @@ moved to is to be no system node any more.
 _ON_HOSTS = """
 ## On the hosts
 
-Over SSH the user reads `/proc/sys/kernel/random/boot_id` and `/etc/machine-id`, and runs as root, by `sudo`:
+Over SSH the user reads `/proc/sys/kernel/random/boot_id` and `/etc/machine-id`, runs `nvidia-smi` where it exists, and
+runs as root, by `sudo`:
 
 | command | where | for |
 | --- | --- | --- |
 | `systemctl poweroff` | every host (unless `[power] off` is another) | shutting it down |
 | `systemctl restart kubelet` | every host | unplanned recovery with `--dead-kubelet restart` |
 | `crictl ps`, `crictl exec`, else `etcdctl` | control-plane hosts | which members of etcd are healthy |
+| `journalctl --dmesg` | hosts with `nvidia-smi` (unless `[checks] xid = false`) | Xid errors since their start |
 | `kubeadm`, and small scripts by `sh` | hosts that leave or join, and one control-plane host | removal and rejoin |
 """
 _HEADER = f"""# What the service account {names.NAMESPACE} may do, and why: the same as in docs/permissions.md.

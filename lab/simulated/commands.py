@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from lab.simulated import etcd
+from lab.simulated import etcd, gpus
 from lab.simulated.answers import Answer
 from lab.simulated.host import Host
 
@@ -155,15 +155,6 @@ def _sh(_host: Host, _arguments: Sequence[str], as_root: bool) -> Answer:
     return Answer() if as_root else Answer(1)
 
 
-def _nvidia_smi(host: Host, _arguments: Sequence[str], _as_root: bool) -> Answer:
-    if not host.gpus:
-        return Answer(9, error="NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n")
-    count = host.gpus - ("gpu-lost" in host.faults)
-    serial = host.machine_id[:8]
-    lines = (f"GPU {number}: NVIDIA A100-SXM4-80GB (UUID: GPU-{serial}-{number:04d})\n" for number in range(count))
-    return Answer(output="".join(lines))
-
-
 def _uptime(host: Host, _arguments: Sequence[str], _as_root: bool) -> Answer:
     return Answer(output=time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(host.booted)))
 
@@ -172,7 +163,8 @@ PROGRAMS: dict[str, Callable[[Host, Sequence[str], bool], Answer]] = {
     "cat": _cat,
     "hostname": lambda host, _arguments, _as_root: Answer(output=f"{host.hostname}\n"),
     "id": lambda _host, _arguments, as_root: Answer(output="0\n" if as_root else "1000\n"),
-    "nvidia-smi": _nvidia_smi,
+    "journalctl": gpus.journalctl,
+    "nvidia-smi": gpus.nvidia_smi,
     "rm": lambda _host, _arguments, as_root: Answer(0 if as_root else 1),
     "sh": _sh,
     "systemctl": _systemctl,

@@ -296,3 +296,31 @@ def test_keys_of_inline_and_dotted_tables_are_found() -> None:
 
 def test_the_schema_can_be_printed() -> None:
     assert set(Settings.model_json_schema()["properties"]) >= {"cluster", "hosts", "power", "recovery", "drain"}
+
+
+# Checks of the GPUs
+
+
+def test_checks_can_be_configured_and_switched_off(file: Path) -> None:
+    file.write_text(f'{MINIMAL}[checks]\nxid = false\nxid_ignored = [13, 94]\nnvidia_smi = ["/opt/nvidia-smi"]\n')
+    checks = load(file).checks
+    assert (checks.xid, checks.xid_ignored, checks.nvidia_smi) == (False, [13, 94], ["/opt/nvidia-smi"])
+    assert (checks.host, checks.gpu_count, checks.driver, checks.mig, checks.daemons) == (
+        "auto",
+        True,
+        True,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("xids = false", "checks.xids: unknown key (did you mean xid?)"),
+        ("nvidia_smi = []", "as a list"),
+        ('host = "sometimes"', "checks.host: input should be 'auto', 'always' or 'never'"),
+    ],
+)
+def test_a_misspelt_check_is_refused(file: Path, text: str, words: str) -> None:
+    assert words in refused(file, f"{MINIMAL}[checks]\n{text}\n").message

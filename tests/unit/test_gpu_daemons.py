@@ -1,0 +1,95 @@
+"""What GPUs need beside them is Ready where it was; what was not there before, or is elsewhere, is not asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cluster import gpu_daemons, gpus_before, mig_state
+from cluster.node import Object
+from cluster.record import Found
+from tests.unit.planning_cases import node, settings
+from tests.unit.pod_objects import owner, pod
+from tests.unit.test_gpu_return import plugin
+
+PLUGIN, EXPORTER = "gpu-operator/nvidia-device-plugin-daemonset", "gpu-operator/dcgm-exporter"
+
+
+def daemon(name: str, namespace: str = "gpu-operator", *, ready: bool = True) -> Object:
+    return pod(f"{name}-x", namespace, top=owner("DaemonSet", name), ready=ready)
+
+
+class Cluster:
+    """Lists the pods of one node, and the DaemonSets that exist."""
+
+    def __init__(self, pods: list[Object], daemons: tuple[str, ...] = (PLUGIN, EXPORTER)) -> None:
+        self.pods = pods
+        self.daemons = daemons
+
+    def list(self, path: str, **selected: str) -> list[Object]:
+        if path == "/api/v1/pods":
+            return self.pods
+        namespace, name = path.split("/")[5], selected["fields"].partition("=")[2]
+        return [{}] if f"{namespace}/{name}" in self.daemons else []
+
+
+def test_only_what_was_ready_is_written_down() -> None:
+    assert gpu_daemons.ready([plugin(), daemon("dcgm-exporter", ready=False), pod("web")]) == (PLUGIN,)
+
+
+def test_a_daemonset_beside_the_device_plugin_that_is_not_ready_again_is_named() -> None:
+    before = (PLUGIN, EXPORTER)
+    assert gpu_daemons.lacking(before, [plugin(), daemon("dcgm-exporter", ready=False)]) == [EXPORTER]
+    assert gpu_daemons.lacking(before, [plugin()]) == [EXPORTER]
+    assert gpu_daemons.lacking(before, [plugin(), daemon("dcgm-exporter")]) == []
+
+
+def test_what_runs_in_other_namespaces_is_not_asked_for() -> None:
+    assert gpu_daemons.lacking(("monitoring/agent", PLUGIN), [plugin()]) == []
+
+
+def test_one_that_ends_is_not_ready() -> None:
+    ending = plugin()
+    ending["metadata"]["deletionTimestamp"] = "2026-11-24T09:00:00Z"
+    assert gpu_daemons.lacking((PLUGIN,), [ending]) == [PLUGIN]
+
+
+def test_a_daemonset_that_was_deleted_meanwhile_is_not_waited_for() -> None:
+    there: Any = Cluster([plugin()])
+    gone: Any = Cluster([plugin()], daemons=(PLUGIN,))
+    assert gpu_daemons.unready(there, "gpu-1", (PLUGIN, EXPORTER)) == [EXPORTER]
+    assert gpu_daemons.unready(gone, "gpu-1", (PLUGIN, EXPORTER)) == []
+
+
+def test_without_ssh_the_daemonsets_are_written_down_and_no_machine_is_asked() -> None:
+    api: Any = Cluster([plugin()])
+    found = gpus_before.of(api, settings(), node(), Found(gpus={"nvidia.com/gpu": 4}))
+    assert (found.daemons, found.devices) == ((PLUGIN,), ())
+
+
+def test_of_a_node_without_gpus_nothing_is_looked_at() -> None:
+    nothing: Any = None
+    assert gpus_before.of(nothing, settings(), node(), Found(gpus={"nvidia.com/gpu": 0})).daemons == ()
+
+
+CONFIG, STATE = mig_state.CONFIG, mig_state.STATE
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "fine"),
+    [
+        ({}, {}, True),
+        ({}, {CONFIG: "all-balanced"}, True),
+        ({STATE: "success"}, {CONFIG: "all-balanced"}, False),
+        ({}, {CONFIG: "all-disabled", STATE: "success"}, True),
+        ({STATE: "success"}, {CONFIG: "all-balanced", STATE: "pending"}, False),
+        ({STATE: "success"}, {CONFIG: "all-balanced", STATE: "rebooting"}, False),
+        ({STATE: "failed"}, {CONFIG: "all-balanced", STATE: "failed"}, False),
+        ({STATE: "success"}, {}, True),
+    ],
+)
+def test_gpus_are_sliced_only_when_their_manager_says_so(
+    before: dict[str, str], now: dict[str, str], fine: bool
+) -> None:
+    assert (mig_state.unfinished(before, now) == "") is fine
