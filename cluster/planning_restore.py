@@ -35,7 +35,13 @@ def make(settings: Settings, set_id: str) -> RestorePlan:
     manifest = chosen(store, set_id)
     identity = settings.recovery.identity
     key = str(identity.file) if identity is not None and identity.file is not None else ""
-    plan = restore_plan.make(manifest, store.name, key, _database(settings, store, manifest))
+    plan = restore_plan.make(
+        manifest,
+        settings.recovery.store,
+        key,
+        _database(settings, store, manifest),
+        settings.recovery.storage_options,
+    )
     if identity is not None and identity.secret is not None:
         lost = f"The private key is configured as {identity}: that is lost with its cluster. Keep it elsewhere too."
         return plan.model_copy(update={"warnings": (*plan.warnings, lost)})

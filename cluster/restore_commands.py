@@ -90,20 +90,6 @@ def read(part: Part) -> str:
     return f'age --decrypt --identity "$KEY" {file}' if part.encrypted else f"cat {file}"
 
 
-def fetch(name: str, set_id: str) -> list[str]:
-    """Brings the set to this machine; of a local store it is only named."""
-    local = name.removeprefix("file://").removeprefix("local://")
-    if local.startswith("/"):
-        return [f"export SET={shlex.quote(local.rstrip('/') + '/' + set_id)}"]
-    source = f"{name.rstrip('/')}/{set_id}"
-    if name.startswith("s3://"):
-        copy = f'aws s3 cp --recursive {shlex.quote(source)} "$SET"'
-    else:
-        program = "import fsspec, sys; fs, root = fsspec.core.url_to_fs(sys.argv[1]); fs.get(root, sys.argv[2], True)"
-        copy = f'python3 -c {shlex.quote(program)} {shlex.quote(source)} "$SET"'
-    return [f'export SET="$WORK"/{shlex.quote(set_id)}', copy]
-
-
 def verify(parts: tuple[Part, ...]) -> str:
     """Compares every file with the checksum that its manifest has."""
     sums = "\n".join(f"{part.sha256}  {part.path}" for part in parts)

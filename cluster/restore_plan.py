@@ -9,10 +9,12 @@ applied; here the whole object is, without what belongs to the old cluster.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from cluster import fetching_commands
 from cluster import restore_commands as commands
 from cluster.manifest import Manifest, Part
 from cluster.restore_commands import Database
@@ -47,17 +49,24 @@ class RestorePlan(_Shown):
     warnings: tuple[str, ...] = ()
 
 
-def make(manifest: Manifest, store: str, key: str = "", database: Database | None = None) -> RestorePlan:
+def make(
+    manifest: Manifest,
+    store: str,
+    key: str = "",
+    database: Database | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> RestorePlan:
     """The plan for a set.
 
     Args:
-        store: the URL of its store, safe to show.
+        store: the URL of its store; a user in it is not shown.
         key: the file with the private key; empty: not known, and a person fills it in.
         database: where the database will be; None: not known, and taken for the release's own pod.
+        options: of the store; no secret among them is shown.
     """
     where = database or Database()
     steps = [
-        _prepare(manifest, store, key),
+        _prepare(manifest, store, key, options),
         _new_cluster(manifest),
         _volumes(manifest),
         *_release(manifest, "control-plane", _CONTROL_PLANE, BACKEND_NAMESPACE),
@@ -78,7 +87,7 @@ def make(manifest: Manifest, store: str, key: str = "", database: Database | Non
     )
 
 
-def _prepare(manifest: Manifest, store: str, key: str) -> RestoreStep:
+def _prepare(manifest: Manifest, store: str, key: str, options: Mapping[str, Any] | None) -> RestoreStep:
     encrypted = any(part.encrypted for part in manifest.parts)
     named = shlex.quote(key) if key else "FILE"
     return RestoreStep(
@@ -88,7 +97,7 @@ def _prepare(manifest: Manifest, store: str, key: str) -> RestoreStep:
             "set -o pipefail",
             "umask 077",
             'export WORK="$(mktemp -d)"',
-            *commands.fetch(store, manifest.id),
+            *fetching_commands.fetch(store, manifest.id, options),
             *([f"export KEY={named}"] if encrypted else []),
             commands.verify(manifest.files),
         ),
@@ -195,6 +204,8 @@ def _objects(manifest: Manifest) -> Iterable[RestoreStep]:
             ),
         )
     for part in sorted(_parts(manifest, "resources"), key=_rank):
+        if part.contents is not None and part.contents.objects == 0:
+            continue  # kubectl apply fails where it is given nothing
         yield RestoreStep(
             name=f"resources-{part.name}",
             summary="Apply them. If their namespaces are missing, wait until the projects have made them.",

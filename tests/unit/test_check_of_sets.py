@@ -324,7 +324,7 @@ def test_a_rehearsal_that_does_not_count_hides_none_that_does(tmp_path: Path, us
     noted_rehearsal(tmp_path, SET, useless)
     noted_rehearsal(tmp_path, id_of(before), NOW - DAY)
     verdict = ask(tmp_path, settings=WEEK)
-    assert verdict.verdict == "passed"
+    assert (verdict.verdict, verdict.set) == ("passed", SET)
     assert any(f"set {id_of(before)} was restored" in line.reason for line in verdict.lines)
 
 
