@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words
+from cluster import designation_words, workloads_first
 from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
@@ -22,6 +22,7 @@ def step(case: Case, name: str) -> PlannedStep:
         "undesignate": lambda case: designation_words.undesignate(case.options, case.record),
         "cordon": lambda case: _setting(case, "cordon"),
         "approve-workloads": _approve_workloads,
+        "evict": workloads_first.words,
         "taint": lambda case: _setting(case, "taint"),
         "see-gone": lambda _: ("See all pods gone that the taint takes away", ()),
         "shut-down": _shut_down,

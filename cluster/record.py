@@ -64,6 +64,9 @@ class Found(_Model):
     gpus: dict[str, int] = Field(default={}, description="Allocatable GPU resources.")
     service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
     daemons: tuple[str, ...] = Field(default=(), description="DaemonSets with a pod on the node: namespace/name.")
+    csi: tuple[str, ...] = Field(
+        default=(), description="Node plugins of volumes that the drain taint takes away: workloads go before it."
+    )
 
 
 class Change(_Model):
