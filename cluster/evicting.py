@@ -25,6 +25,7 @@ from cluster.watching import until
 _AT_ONCE = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _LOOK_SECONDS = 1.0
+_LASTING_TIMES = 2
 
 _End = Literal["gone", "left", "others"]
 
@@ -43,7 +44,7 @@ class _Refusal:
     again: float
 
 
-class _Evictions:
+class Evictions:
     """The evictions of the pods that were looked at, until none of those is left.
 
     Args:
@@ -68,7 +69,7 @@ class _Evictions:
         self._tell(pods)
         if not pods:
             return "others" if here else "gone"
-        return "left" if self._force and all(self._refuses(pod) for pod in pods) else None
+        return "left" if self._force and all(self._stays(pod) for pod in pods) else None
 
     def _due(self, pod: Object) -> bool:
         refusal = self.refused.get(pod_.uid(pod))
@@ -78,6 +79,10 @@ class _Evictions:
 
     def _refuses(self, pod: Object) -> bool:
         return pod_.uid(pod) in self.refused and not pod_.is_terminating(pod)
+
+    def _stays(self, pod: Object) -> bool:
+        """Whether it is refused for a reason that lasts, rather than by a server that is busy for a moment."""
+        return self._refuses(pod) and self.refused[pod_.uid(pod)].times >= _LASTING_TIMES
 
     def _ask(self, pod: Object) -> None:
         uid = pod_.uid(pod)
@@ -134,7 +139,7 @@ def _evict(downtime: Downtime) -> None:
         while ended == "others":
             # What came since was not looked at, and nobody may have been asked about it.
             agreed = frozenset(pod_.uid(pod) for pod in scheduling.require_agreed(downtime).pods)
-            evictions = _Evictions(downtime, agreed, threads, force=_overridden(downtime))
+            evictions = Evictions(downtime, agreed, threads, force=_overridden(downtime))
             left = max(0.0, end - time.monotonic())
             ended = until(downtime.api, eviction.PODS, evictions.judge, left, fields=fields, every=_LOOK_SECONDS)
             if ended is None or (ended == "others" and time.monotonic() >= end):

@@ -54,9 +54,8 @@ def _setting(case: Case, thing: Thing) -> _Words:
     if case.sets(thing):
         if case.stands(thing):
             return f"Take over {what} that somebody else set", (f"own {what} on {case.name}",)
-        why = (
-            "nothing new starts on the node" if thing == "cordon" else "its pods are evicted, with their grace periods"
-        )
+        going = "pods of DaemonSets, and what else is left, are" if workloads_first.evicts(case) else "its pods are"
+        why = "nothing new starts on the node" if thing == "cordon" else f"{going} evicted, with their grace periods"
         return f"Set {what}: {why}", (f"set {what} on {case.name}",)
     whose = "this downtime's" if case.owns(thing) else "somebody else's, and stays theirs"
     return f"Nothing to set: {what} stands ({whose})", ()

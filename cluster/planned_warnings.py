@@ -31,13 +31,8 @@ def of(case: Case) -> tuple[Finding, ...]:
         found += _recovery(case)
     if case.before_taint:
         found += takeover.outage(case.name, case.observation.outage_pods)
-        found += [
-            *_service(case),
-            *_interrupted(case),
-            *_workloads(case),
-            *_budgets(case),
-            *workloads_first.warnings(case),
-        ]
+        found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
+        found += workloads_first.warnings(case)
     if case.before_shutdown:
         found += _shutdown(case)
     if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):

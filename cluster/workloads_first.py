@@ -47,6 +47,11 @@ def leaves_to_taint(pod: Object) -> bool:
     return pod_.is_daemon(pod) or not pod_.must_go(pod)
 
 
+def evicts(case: Case) -> bool:
+    """Whether this downtime evicts workloads before the taint, or has done so."""
+    return STEP in case.left or (case.record is not None and case.record.done(STEP))
+
+
 def unasked(case: Case) -> tuple[disruption.Violation, ...]:
     """The budgets that nothing asks before their pods go: of those that the taint itself takes away."""
     seen = case.observation
@@ -63,8 +68,8 @@ def warnings(case: Case) -> Iterator[Finding]:
     if found:
         yield Finding(
             code="csi-plugin-drained",
-            message=f"The drain taint takes away node plugins of volumes, without which unmounts hang: {listed(found)}. "
-            "So workloads are evicted first, and the taint comes last",
+            message=f"The drain taint takes away node plugins of volumes, without which unmounts hang: {listed(found)}"
+            "; so workloads are evicted first, and the taint comes last",
             remedy=f"Let their DaemonSets tolerate {DRAIN} (pods of other DaemonSets that use such volumes may hang).",
         )
     seen = case.observation
@@ -81,6 +86,8 @@ def warnings(case: Case) -> Iterator[Finding]:
 
 def words(case: Case) -> tuple[str, tuple[str, ...]]:
     """The step in the plan."""
+    if case.stands("taint"):
+        return "Nothing to evict before the taint: it stands already", ()
     count = sum(not leaves_to_taint(pod) for pod in case.observation.pods)
     said = (
         "Evict workloads before the taint, all at once, and see them gone: PodDisruptionBudgets are asked, and waited "
