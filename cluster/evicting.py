@@ -109,7 +109,8 @@ class Evictions:
         refusing = sorted(pod_.full_name(pod) for pod in pods if self._refuses(pod))
         blocked = f"; not allowed yet: {', '.join(refusing[:5])}" if refusing else ""
         more = f" and {len(refusing) - 5} more" if len(refusing) > 5 else ""
-        text = f"{len(pods)} pods still to go before the taint{blocked}{more}" if pods else ""
+        count = f"{len(pods)} pod{'' if len(pods) == 1 else 's'}"
+        text = f"{count} still to go before the taint{blocked}{more}" if pods else ""
         if text and text != self._told:
             self._told = text
             self._downtime.say(workloads_first.STEP, text)

@@ -1,4 +1,4 @@
-"""An HTTP server that answers evictions as it is told, and keeps what it was asked: for the tests of who is asked when."""
+"""An HTTP server that answers evictions as it is told, and keeps what it was asked."""
 
 from __future__ import annotations
 

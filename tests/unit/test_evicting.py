@@ -143,7 +143,7 @@ def test_budget_that_refuses_is_named_and_the_pod_is_told_once(
         running.judge(by_uid(one))
     (refusal,) = running.refused.values()
     assert "The disruption budget web needs 1 healthy pods" in refusal.said
-    assert told == ["evict: 1 pods still to go before the taint; not allowed yet: runai-team-a/refused"]
+    assert told == ["evict: 1 pod still to go before the taint; not allowed yet: runai-team-a/refused"]
 
 
 @pytest.mark.parametrize(("status", "again"), [(404, False), (409, True), (500, True), (429, True)])
