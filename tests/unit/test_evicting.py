@@ -16,6 +16,7 @@ from cluster.errors import LockLost
 from cluster.evicting import Evictions
 from cluster.node import Object
 from tests.unit.evictions_server import Server, serving
+from tests.unit.planning_cases import node
 from tests.unit.pod_objects import DRAIN_FOR_EVER, owner, pod
 
 JOB = owner("Job", "work")
@@ -186,6 +187,23 @@ def test_under_an_override_those_that_stay_refused_are_left_to_the_taint_once_th
     assert running.judge(by_uid(refused, ending)) is None
     assert running.judge(by_uid(refused, ending)) is None
     assert running.judge(by_uid(refused)) == "left"
+
+
+@pytest.mark.parametrize(
+    ("procedure", "found", "said"),
+    [
+        ("planned", node(tainted=True), "it stands already"),
+        ("remove", node(tainted=True), "it stands already"),
+        ("remove", node(ready=False), "not Ready"),
+    ],
+)
+def test_nothing_is_evicted_where_the_taint_stands_or_nobody_would_end_a_pod(
+    procedure: str, found: Object, said: str
+) -> None:
+    downtime: Any = _Downtime(see_node=lambda: found, record=SimpleNamespace(procedure=procedure))
+    seen = evicting.EVICT.observe(downtime)
+    assert seen is not None
+    assert said in seen.proof
 
 
 def test_recovery_of_a_node_that_failed_evicts_nothing_before_its_taint() -> None:
