@@ -184,7 +184,7 @@ def _why(pod: Object, owner: str, refused: dict[str, _Refusal]) -> str:
     whose = f" (of {owner})" if owner else ""
     refusal = refused.get(pod_.uid(pod))
     if refusal is not None and not pod_.is_terminating(pod):
-        return f"{pod_.full_name(pod)}{whose}: refused {refusal.times} times, {refusal.said}"
+        return f"{pod_.full_name(pod)}{whose}: refused, {refusal.said}"
     return f"{pod_.full_name(pod)}{whose}: {eviction.why_still_there(pod)}"
 
 
