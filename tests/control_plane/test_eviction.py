@@ -164,6 +164,7 @@ def test_budget_that_allows_it_in_the_middle_ends_the_waiting(
     driving.abort(settings_of(lab), node)
 
 
+@pytest.mark.long
 def test_who_backs_out_while_a_budget_blocks_takes_the_cordon_off_and_nothing_else(
     lab_api: Api, settings: Settings, node: str, guarded: str, pods: Pods
 ) -> None:
@@ -174,6 +175,7 @@ def test_who_backs_out_while_a_budget_blocks_takes_the_cordon_off_and_nothing_el
     assert list(pods()) == [guarded]
 
 
+@pytest.mark.long
 def test_override_leaves_what_stays_refused_to_the_taint(
     lab: Lab, lab_api: Api, node: str, guarded: str, pods: Pods
 ) -> None:
@@ -186,8 +188,10 @@ def test_override_leaves_what_stays_refused_to_the_taint(
 
 @pytest.mark.parametrize(
     ("options", "host_path"),
-    [(EVICTION, ""), (STAYING_UP, "/var/lib/kubelet/plugins/csi.example.org")],
-    ids=["chosen", "for the sake of a node plugin"],
+    [
+        pytest.param(EVICTION, "", id="chosen", marks=pytest.mark.long),
+        pytest.param(STAYING_UP, "/var/lib/kubelet/plugins/csi.example.org", id="for the sake of a node plugin"),
+    ],
 )
 def test_pods_of_daemon_sets_run_until_the_workloads_are_gone_before_the_taint(
     lab: Lab,
