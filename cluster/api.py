@@ -283,7 +283,7 @@ class Api:
         text = response.response.data.decode(errors="replace")
         if response.status == 404 and missing_ok:
             return None
-        raise from_status(response.status, text, method, path)
+        raise from_status(response.status, text, method, path, response.response.headers.get("Retry-After", ""))
 
 
 def _lines(response: Any, server: str) -> Iterator[bytes]:

@@ -21,11 +21,23 @@ class Gone(Blocked):
 
 
 class Busy(Blocked):
-    """The server asks to come back later (429, 5xx)."""
+    """The server asks to come back later (429, 5xx).
+
+    Attributes:
+        said: its own words; of an eviction that is refused, with the budget that refuses it.
+        retry_after: the seconds that it asks to wait; 0: it asks for none.
+    """
+
+    said = ""
+    retry_after = 0.0
 
 
-def from_status(status: int, text: str, method: str, path: str) -> DowntimeError:
-    """The error for an HTTP status of the API server; ``text`` is the body it sent."""
+def from_status(status: int, text: str, method: str, path: str, retry_after: str = "") -> DowntimeError:
+    """The error for an HTTP status of the API server; ``text`` is the body it sent.
+
+    Args:
+        retry_after: the header of that name.
+    """
     said = _said(text)
     where = path.partition("?")[0]
     if status == 401:
@@ -48,11 +60,15 @@ def from_status(status: int, text: str, method: str, path: str) -> DowntimeError
     if status == 410:
         return Gone("gone", f"The watch of {where} is too old: {said}", "Run the same command again.")
     if status == 429 or status >= 500:
-        return Busy(
+        busy = Busy(
             "api-busy",
             f"The API server cannot answer now (HTTP {status} to {method} {where}): {said}",
             "Look at the health of the control plane ('kubectl get --raw /readyz?verbose'), then run it again.",
         )
+        busy.said = " ".join((said, *_causes(text)))
+        # Seconds, as the API server says it; a date, which HTTP allows as well, would compare two clocks.
+        busy.retry_after = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+        return busy
     return Blocked("api-refused", f"The API server refused {method} {where} (HTTP {status}): {said}", "See its words.")
 
 
@@ -80,6 +96,14 @@ def _said(text: str) -> str:
         return str(body["message"])[:500]
     except (ValueError, KeyError, TypeError):
         return text.strip()[:200] or "no reason given"
+
+
+def _causes(text: str) -> list[str]:
+    """The causes that a Status names: of a refused eviction the budget, and how many pods it needs."""
+    try:
+        return [str(one["message"])[:200] for one in json.loads(text)["details"]["causes"][:3]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _reason(error: BaseException) -> str:

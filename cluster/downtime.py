@@ -19,6 +19,7 @@ from cluster import (
     admission,
     announcing,
     crossing,
+    csi_plugins,
     etcd_quorum,
     formerly,
     gpus_before,
@@ -387,7 +388,8 @@ def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Recor
 
 def _found(found: Object, api: Api) -> Found:
     health = service.gather(api).model_dump(mode="json")
-    return formerly.found_of(found).model_copy(update={"service": health})
+    csi = csi_plugins.on(api, found["metadata"]["name"]) if found else ()
+    return formerly.found_of(found).model_copy(update={"service": health, "csi": csi})
 
 
 def who() -> str:

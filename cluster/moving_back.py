@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from urllib.parse import quote
 
+from cluster import evict_request, probing, service_elsewhere
 from cluster import pods as pod_
-from cluster import probing, service_elsewhere
 from cluster.api import Object
 from cluster.api_errors import Busy, Conflict, NotFound
 from cluster.downtime import Downtime
@@ -41,7 +41,7 @@ def move(downtime: Downtime, pod: Object, what_for: str, *, alive: bool) -> None
     def evicted() -> bool | None:
         downtime.lock.check()
         try:
-            downtime.api.with_patience(0).create(_path(pod), _eviction(pod))
+            evict_request.ask(downtime.api, pod)
         except (NotFound, Conflict):
             return True  # gone, or another one of its name
         except Busy as error:
@@ -67,20 +67,6 @@ def _gone(downtime: Downtime, pod: Object, seconds: float) -> bool:
         return None if pod_.uid(pod) in now else True
 
     return until(downtime.api, path, judge, seconds, fields=f"metadata.name={pod_.name(pod)}") is True
-
-
-def _path(pod: Object) -> str:
-    namespace, name = quote(pod_.namespace(pod), safe=""), quote(pod_.name(pod), safe="")
-    return f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
-
-
-def _eviction(pod: Object) -> Object:
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod_.name(pod), "namespace": pod_.namespace(pod)},
-        "deleteOptions": {"preconditions": {"uid": pod_.uid(pod)}},
-    }
 
 
 def _stuck(downtime: Downtime, pod: Object, why: str) -> Failed:

@@ -38,6 +38,10 @@ class _Draining(_Standing):
     eviction_minutes: int | None = Field(
         default=None, ge=1, le=10080, description="Give up when pods are still there after so many minutes."
     )
+    eviction: bool = Field(
+        default=False,
+        description="Evict workloads before the taint, as PodDisruptionBudgets allow; else the taint, which asks none.",
+    )
     adopt_taint: bool = Field(default=False, description="Make a runai=drain taint set by hand ours: it is removed.")
     allow_tolerating: str = Field(
         default="", max_length=500, description="Why pods that tolerate the drain taint may go down with the machine."

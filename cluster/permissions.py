@@ -118,8 +118,9 @@ _DOWNTIMES = (
     Permission(
         ("create",),
         ("pods/eviction",),
-        "moving system pods off a node that was a system node for a while",
-        without="they stay there, and the label of a system node with them",
+        "moving system pods off a node that was a system node for a while; workloads before the taint, with --eviction "
+        "or where the taint would end a node plugin of volumes",
+        without="system pods and the label of a system node stay there; no workload can be evicted before the taint",
     ),
     _owners("apps", "replicasets", "deployments", "statefulsets"),
     _owners("batch", "jobs", "cronjobs"),

@@ -15,6 +15,7 @@ from cluster import (
     refused_plans,
     taking_over,
     verdict,
+    workloads_first,
 )
 from cluster import node as node_
 from cluster.config import Settings
@@ -45,8 +46,12 @@ STEPS = (
 )
 
 
-def step_names(options: PlannedOptions) -> tuple[str, ...]:
-    """The steps that planned maintenance has with these options, in order."""
+def step_names(options: PlannedOptions, csi: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The steps that planned maintenance has with these options, in order.
+
+    Args:
+        csi: node plugins of volumes that the drain taint takes away: then workloads are evicted before it.
+    """
     left_out: set[str] = set()
     if not options.designate:
         left_out.add("designate")
@@ -59,7 +64,7 @@ def step_names(options: PlannedOptions) -> tuple[str, ...]:
     # Who switches a machine on by hand says when: there is a person to wait for.
     if not options.hold and not (options.shut_down and options.power_on == "person"):
         left_out.add("approve-return")
-    return tuple(name for name in STEPS if name not in left_out)
+    return workloads_first.ordered(tuple(name for name in STEPS if name not in left_out), options, csi)
 
 
 def plan(observation: Observation, options: PlannedOptions, settings: Settings, record: Record | None) -> Plan:
@@ -80,7 +85,7 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("planned", observation, unreadable, current)
     chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
-    case = Case(observation, observation.node, chosen, settings, current, _left(chosen, current))
+    case = Case(observation, observation.node, chosen, settings, current, _left(observation, chosen, current))
     blockers = planned_blockers.of(case)
     if current is not None and (names := differing(chosen, options)):
         blockers = (refused_plans.other_options(current, "in planned maintenance", names), *blockers)
@@ -101,9 +106,9 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
     )
 
 
-def _left(options: PlannedOptions, record: Record | None) -> tuple[str, ...]:
+def _left(observation: Observation, options: PlannedOptions, record: Record | None) -> tuple[str, ...]:
     if record is None:
-        return step_names(options)
+        return step_names(options, workloads_first.plugins(observation, None))
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

@@ -12,11 +12,11 @@ from cluster import (
     capacity,
     consent,
     control_plane_blockers,
-    disruption,
     local_outage,
     lost_tolerance,
     service,
     taking_over,
+    workloads_first,
 )
 from cluster import node as node_
 from cluster import pods as pod_
@@ -113,13 +113,12 @@ def _workloads(case: Case) -> Iterator[Finding]:
 def _budgets(case: Case) -> Iterator[Finding]:
     if case.options.override_pdb:
         return
-    observation = case.observation
-    for violation in disruption.violations(observation.pdbs, observation.pods, observation.owners):
+    for violation in workloads_first.unasked(case):
         yield Finding(
             code="pdb",
             message=f"The drain ignores PodDisruptionBudgets, and would violate one: {violation}",
-            remedy="Start more replicas elsewhere (or wait until they are ready); if the disruption is accepted: "
-            '--override-pdb "reason", which is recorded.',
+            remedy="Start more replicas elsewhere (or wait until they are ready), or choose --eviction, which waits "
+            'for that; if the disruption is accepted: --override-pdb "reason", which is recorded.',
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words
+from cluster import designation_words, workloads_first
 from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
@@ -22,6 +22,7 @@ def step(case: Case, name: str) -> PlannedStep:
         "undesignate": lambda case: designation_words.undesignate(case.options, case.record),
         "cordon": lambda case: _setting(case, "cordon"),
         "approve-workloads": _approve_workloads,
+        "evict": workloads_first.words,
         "taint": lambda case: _setting(case, "taint"),
         "see-gone": lambda _: ("See all pods gone that the taint takes away", ()),
         "shut-down": _shut_down,
@@ -53,9 +54,8 @@ def _setting(case: Case, thing: Thing) -> _Words:
     if case.sets(thing):
         if case.stands(thing):
             return f"Take over {what} that somebody else set", (f"own {what} on {case.name}",)
-        why = (
-            "nothing new starts on the node" if thing == "cordon" else "its pods are evicted, with their grace periods"
-        )
+        going = "pods of DaemonSets, and what else is left, are" if workloads_first.evicts(case) else "its pods are"
+        why = "nothing new starts on the node" if thing == "cordon" else f"{going} evicted, with their grace periods"
         return f"Set {what}: {why}", (f"set {what} on {case.name}",)
     whose = "this downtime's" if case.owns(thing) else "somebody else's, and stays theirs"
     return f"Nothing to set: {what} stands ({whose})", ()

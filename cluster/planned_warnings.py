@@ -13,6 +13,7 @@ from cluster import (
     ownership,
     service,
     takeover,
+    workloads_first,
 )
 from cluster import node as node_
 from cluster import pods as pod_
@@ -31,6 +32,7 @@ def of(case: Case) -> tuple[Finding, ...]:
     if case.before_taint:
         found += takeover.outage(case.name, case.observation.outage_pods)
         found += [*_service(case), *_interrupted(case), *_workloads(case), *_budgets(case)]
+        found += workloads_first.warnings(case)
     if case.before_shutdown:
         found += _shutdown(case)
     if (case.before_taint or case.before_shutdown) and isinstance(case.options, PlannedOptions):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planners, rejoin, remove, unplanned
+from cluster import planned, planners, rejoin, remove, unplanned
 from cluster.errors import Blocked
-from cluster.options import Options, Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
+from cluster.options import Options, PlannedOptions, Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
 from cluster.record import DELETED, RESET, Record
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def steps_of(record: Record) -> tuple[str, ...]:
 
 def _names(record: Record, options: Options) -> tuple[str, ...]:
     if isinstance(options, RemoveOptions):
-        return remove.steps_for(options, record.found.labels)
+        return remove.steps_for(options, record.found.labels, record.found.csi)
+    if isinstance(options, PlannedOptions):
+        return planned.step_names(options, record.found.csi)
     if isinstance(options, RejoinOptions):
         return rejoin.steps_for(options.role, record.found.labels)
     return planners.step_names(options)
@@ -117,6 +119,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
     from cluster import (
         closing,
         designating,
+        evicting,
         eviction,
         gpus,
         machine,
@@ -132,6 +135,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         designating.DESIGNATE,
         scheduling.CORDON,
         waiting.APPROVE_WORKLOADS,
+        evicting.EVICT,
         scheduling.TAINT,
         eviction.SEE_GONE,
         machine.SHUT_DOWN,

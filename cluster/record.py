@@ -66,6 +66,9 @@ class Found(_Model):
     service: dict[str, Any] = Field(default={}, description="Health of the Run:ai service, as it was.")
     daemons: tuple[str, ...] = Field(default=(), description="DaemonSets with a pod on the node: namespace/name.")
     devices: tuple[Device, ...] = Field(default=(), description="The machine's GPUs; empty: it was not asked.")
+    csi: tuple[str, ...] = Field(
+        default=(), description="Node plugins of volumes that the drain taint takes away: workloads go before it."
+    )
 
 
 class Change(_Model):

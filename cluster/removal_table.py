@@ -5,6 +5,7 @@ from __future__ import annotations
 from cluster import (
     closing,
     designating,
+    evicting,
     eviction,
     gpus,
     machine,
@@ -23,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     designating.DESIGNATE,
     scheduling.CORDON,
     waiting.APPROVE_WORKLOADS,
+    evicting.EVICT,
     scheduling.TAINT,
     eviction.SEE_GONE,
     *removal.STEPS,

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from cluster import control_plane, lost_tolerance, refused_plans, remove_blockers, remove_words, taking_over, verdict
+from cluster import (
+    control_plane,
+    lost_tolerance,
+    refused_plans,
+    remove_blockers,
+    remove_words,
+    taking_over,
+    verdict,
+    workloads_first,
+)
 from cluster import node as node_
 from cluster.config import Settings
 from cluster.node import Object
@@ -40,17 +49,21 @@ TAKES_OVER = ("planned", "unplanned")
 """The procedures whose open downtime a removal may take over."""
 
 
-def step_names(options: RemoveOptions) -> tuple[str, ...]:
+def step_names(options: RemoveOptions, csi: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The steps of a removal, in order; :data:`ONLY_CONTROL_PLANE` among them.
 
     Who was designated stays so: nothing comes back that could take over.
+
+    Args:
+        csi: node plugins of volumes that the drain taint takes away: then workloads are evicted before it.
     """
-    return STEPS if options.designate else tuple(name for name in STEPS if name != "designate")
+    names = STEPS if options.designate else tuple(name for name in STEPS if name != "designate")
+    return workloads_first.ordered(names, options, csi)
 
 
-def steps_for(options: RemoveOptions, labels: Mapping[str, str]) -> tuple[str, ...]:
+def steps_for(options: RemoveOptions, labels: Mapping[str, str], csi: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The steps of the removal of a node with these labels, in order."""
-    names = step_names(options)
+    names = step_names(options, csi)
     return names if control_plane.labelled(labels) else tuple(one for one in names if one not in ONLY_CONTROL_PLANE)
 
 
@@ -75,7 +88,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
         return refused_plans.impossible("remove", observation, unreadable, current)
     chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     found = observation.node or _gone(observation)
-    left = _left(chosen, found["metadata"].get("labels") or {}, current, own=own)
+    left = _left(observation, chosen, current, own=own)
     case = Case(observation, found, chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
     if current is not None and own and (names := differing(chosen, options)):
@@ -98,9 +111,10 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     )
 
 
-def _left(options: RemoveOptions, labels: Mapping[str, str], record: Record | None, *, own: bool) -> tuple[str, ...]:
+def _left(seen: Observation, options: RemoveOptions, record: Record | None, *, own: bool) -> tuple[str, ...]:
     if record is None or not own:
-        return steps_for(options, labels)
+        found = seen.node or _gone(seen)
+        return steps_for(options, found["metadata"].get("labels") or {}, workloads_first.plugins(seen, record))
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

@@ -50,7 +50,13 @@ def _taint_stands(downtime: Downtime) -> Seen | None:
     return Seen(f"{_DRAIN} was set by somebody else: it stays")
 
 
-def _set_taint(downtime: Downtime) -> None:
+def require_agreed(downtime: Downtime) -> Observation:
+    """Look once more at what the drain takes away, before the first of it goes, and write down what there is.
+
+    Raises:
+        Blocked: something forbids it, or there is work that nobody was asked about.
+        Waiting: there is nobody to ask about etcd's lost tolerance.
+    """
     found, plan = etcd_consent.feasible(downtime)
     _require_accepted(downtime, found)
     asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
@@ -64,6 +70,11 @@ def _set_taint(downtime: Downtime) -> None:
         )
     if not downtime.record.workloads:
         downtime.write(lambda old: _with_workloads(old, plan.workloads))
+    return found
+
+
+def _set_taint(downtime: Downtime) -> None:
+    require_agreed(downtime)
     adopt = downtime.options.adopt_taint
     downtime.change_node(lambda old: ownership.tainted(old, downtime.record.id, downtime.lock.epoch, adopt=adopt))
 

@@ -116,6 +116,9 @@ EvictionOption = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, max=10080, help="Give up when pods are still there after so many minutes."),
 ]
+BeforeTaintOption = Annotated[
+    bool, typer.Option("--eviction", help="Evict workloads before the taint, as PodDisruptionBudgets allow.")
+]
 AdoptOption = Annotated[
     bool, typer.Option("--adopt-taint", help="Make a drain taint set by hand ours: removed at the end.")
 ]
@@ -199,6 +202,7 @@ class Choices:
     power_on: PowerOnOption = None
     hold: HoldOption = True
     eviction_minutes: EvictionOption = None
+    eviction: BeforeTaintOption = False
     adopt_taint: AdoptOption = False
     allow_tolerating: ToleratingOption = ""
     override_pdb: BudgetOption = ""

@@ -20,6 +20,7 @@ _TITLES = {
     "dead_kubelet": "If the machine answers, but its kubelet is dead",
     "designate": "Node that becomes a Run:ai system node first",
     "dry_run": "Only make the plan",
+    "eviction": "Evict workloads before the taint, as budgets allow",
     "eviction_minutes": "Minutes until the drain is given up",
     "grace_seconds": "Grace in seconds",
     "hold": "Wait for the work on the machine",

@@ -25,8 +25,8 @@ It reads Secrets for backup sets alone (Helm's releases, and the password of the
 configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on that one Secret by its name. On a
 cluster whose control plane is the vendor's service, leave out what is granted in the namespace `runai-backend`.
 
-A drain is an update of the Node, with the taint; only system pods are evicted one by one, where the node that they
-moved to is to be no system node any more.
+A drain is an update of the Node, with the taint. Pods are evicted through the API where system pods leave a node that
+is to be no system node any more, with `--eviction`, and where the taint would end a node plugin of volumes.
 """
 _ON_HOSTS = """
 ## On the hosts

@@ -30,6 +30,7 @@ def permanent_removal(
     reason: str = "",
     interactive: Literal["ask", "evict", "refuse"] = "ask",
     eviction_minutes: int = 0,
+    eviction: bool = False,
     dry_run: bool = False,
     requested_by: str = "",
     allow_tolerating: str = "",
@@ -51,6 +52,7 @@ def permanent_removal(
         reason: Why. Kept in the record, Events and the report.
         interactive: What happens to interactive work on the node. ask waits for a decision in the UI.
         eviction_minutes: Give up when pods are still there after so many minutes. 0 means by their grace periods.
+        eviction: Evict workloads before the taint, as PodDisruptionBudgets allow. The taint itself asks none.
         dry_run: Only make the plan. Nothing is changed.
         requested_by: Who wants this. Kept in the record.
         allow_tolerating: Why pods that tolerate the drain may end with the reset. Empty means they may not.
@@ -66,6 +68,7 @@ def permanent_removal(
         confirmed=confirm_node,
         interactive=interactive,
         eviction_minutes=eviction_minutes or None,
+        eviction=eviction,
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
@@ -89,6 +92,8 @@ def through(downtime: Downtime) -> Report:
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
     approval.of_lost_tolerance(downtime)  # of a control-plane node, as etcd is by now; may suspend
+    workloads.evict(downtime)  # where it was chosen, or where unmounts need it
+    approval.of_lost_tolerance(downtime)  # that may have taken its time
     scheduling.taint(downtime)
     approval.of_power_off(downtime)  # of a dead node alone: is its machine off? May suspend this run
     workloads.see_gone(downtime)

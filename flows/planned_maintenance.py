@@ -20,6 +20,7 @@ def planned_maintenance(
     power_on: Literal["controller", "person"] = "person",
     hold: bool = True,
     eviction_minutes: int = 0,
+    eviction: bool = False,
     dry_run: bool = False,
     requested_by: str = "",
     allow_tolerating: str = "",
@@ -43,6 +44,7 @@ def planned_maintenance(
         power_on: Who switches the machine on again. controller needs a configured power controller.
         hold: Wait, before the return, until a person says that the work on the machine is done.
         eviction_minutes: Give up when pods are still there after so many minutes. 0 means by their grace periods.
+        eviction: Evict workloads before the taint, as PodDisruptionBudgets allow. The taint itself asks none.
         dry_run: Only make the plan. Nothing is changed.
         requested_by: Who wants this. Kept in the record.
         allow_tolerating: Why pods that tolerate the drain may go down with the machine. Empty means they may not.
@@ -61,6 +63,7 @@ def planned_maintenance(
         power_on=power_on,
         hold=hold,
         eviction_minutes=eviction_minutes or None,
+        eviction=eviction,
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
         override_recovery_gate=override_recovery_gate,
@@ -80,6 +83,8 @@ def through(downtime: Downtime) -> Report:
     scheduling.cordon(downtime)  # nothing new lands while a person thinks
     approval.of_workloads(downtime)  # may suspend this run
     approval.of_lost_tolerance(downtime)  # of a control-plane node, as etcd is by now; may suspend
+    workloads.evict(downtime)  # where it was chosen, or where unmounts need it
+    approval.of_lost_tolerance(downtime)  # that may have taken its time
     scheduling.taint(downtime)
     workloads.see_gone(downtime)
     approval.of_lost_tolerance(downtime)

@@ -2,10 +2,16 @@
 
 from prefect import task
 
-from cluster import eviction
+from cluster import evicting, eviction
 from cluster.downtime import Downtime
 from cluster.step import perform
 from tasks.retrying import RETRIES
+
+
+@task(name="evict", **RETRIES)
+def evict(downtime: Downtime) -> None:
+    """Evict workloads before the taint, as PodDisruptionBudgets allow, if that was chosen or is needed."""
+    perform(downtime, evicting.EVICT)
 
 
 @task(name="see-gone", **RETRIES)

@@ -57,8 +57,8 @@ def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("through", "options"),
     [
-        (planned_maintenance.through, PlannedOptions(power_on="controller", designate="gpu-2")),
-        (permanent_removal.through, RemoveOptions(designate="gpu-2")),
+        (planned_maintenance.through, PlannedOptions(power_on="controller", designate="gpu-2", eviction=True)),
+        (permanent_removal.through, RemoveOptions(designate="gpu-2", eviction=True)),
         (rejoin.through, RejoinOptions()),
     ],
 )
@@ -87,6 +87,6 @@ def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest
 
 
 def test_every_step_of_every_procedure_can_be_performed() -> None:
-    assert set(PLANNED) <= set(procedures.table("planned"))
-    assert set(planners.step_names(RemoveOptions(designate="gpu-2"))) <= set(procedures.table("remove"))
+    assert {*PLANNED, "evict"} <= set(procedures.table("planned"))
+    assert set(planners.step_names(RemoveOptions(designate="gpu-2", eviction=True))) <= set(procedures.table("remove"))
     assert set(planners.step_names(RejoinOptions())) <= set(procedures.table("rejoin"))

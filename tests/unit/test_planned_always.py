@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster import node as node_
-from cluster import ownership, planned
+from cluster import ownership, planned, workloads_first
 from cluster.node import Object
 from cluster.observation import HostFacts, Observation
 from cluster.options import PlannedOptions
@@ -28,6 +28,7 @@ OPTIONS = st.builds(
     power_on=st.sampled_from(["controller", "person"]),
     hold=st.booleans(),
     eviction_minutes=st.none() | st.integers(1, 20),
+    eviction=st.booleans(),
     adopt_taint=st.booleans(),
     allow_tolerating=REASONS,
     override_pdb=REASONS,
@@ -111,7 +112,8 @@ def test_steps_are_in_the_order_of_the_procedure_and_none_is_repeated(
     seen: Observation, options: PlannedOptions, known: Record | None, same: bool
 ) -> None:
     names = [one.name for one in _plan(seen, options, known, same).steps]
-    assert names == [step for step in planned.STEPS if step in names]
+    every = workloads_first.ordered(planned.STEPS, PlannedOptions(eviction=True), ())
+    assert names == [step for step in every if step in names]
     assert not any(known.done(name) for name in names if known is not None)
     assert names == [] or names[-1] == "close"
 
