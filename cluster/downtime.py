@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from cluster import (
     admission,
     announcing,
+    at_the_opening,
     crossing,
-    csi_plugins,
     etcd_quorum,
     formerly,
     gpus_before,
@@ -32,7 +32,6 @@ from cluster import (
     procedures,
     recovery,
     rejoin_limits,
-    service,
     stand_in,
 )
 from cluster import node as node_
@@ -44,7 +43,7 @@ from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, RejoinOptions, parse
 from cluster.question import Answer, Question
-from cluster.record import Approval, Found, Record, StepState, aborting, change_is, in_phase, noted, step_is
+from cluster.record import Approval, Record, StepState, aborting, change_is, in_phase, noted, step_is
 from cluster.records import Mutation, Records
 
 # The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
@@ -357,7 +356,7 @@ def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Recor
     now = datetime.now(UTC)
     gated = start.gate if start.procedure != "unplanned" else None
     gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(gated))} if gated else {}
-    before = former.found if former is not None else _found(found or {}, api)
+    before = former.found if former is not None else at_the_opening.found_of(found or {}, api)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
     if start.procedure == "planned" and found is not None:
@@ -384,12 +383,6 @@ def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Recor
         f"opened by {start.who}",
     )
     return _answering(start)(opened)
-
-
-def _found(found: Object, api: Api) -> Found:
-    health = service.gather(api).model_dump(mode="json")
-    csi = csi_plugins.on(api, found["metadata"]["name"]) if found else ()
-    return formerly.found_of(found).model_copy(update={"service": health, "csi": csi})
 
 
 def who() -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.secret_refs import SecretRef
 from cluster.fetching_commands import fetch
+from cluster.secret_refs import SecretRef
 
 
 def test_a_compatible_store_is_asked_at_its_own_endpoint() -> None:
