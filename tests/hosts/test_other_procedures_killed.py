@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.rejoin import STEPS as REJOIN_STEPS
-from cluster.remove import STEPS as REMOVE_STEPS
+from cluster.rejoin import STEPS as ALL_REJOIN_STEPS
+from cluster.remove import STEPS as ALL_REMOVE_STEPS
 from lab.api import JSON
 from lab.machines import inside
 from lab.patience import until
@@ -35,6 +35,9 @@ RECOVERY_MOMENTS = (
     Moment("out-of-service", "intended"),
     *(Moment(step, "done") for step in STEPS[STEPS.index("out-of-service") :]),
 )
+# Those of a GPU worker: the others are of system nodes and of members of etcd.
+REMOVE_STEPS = tuple(step for step in ALL_REMOVE_STEPS if step not in ("designate", "evict", "remove-member"))
+REJOIN_STEPS = tuple(step for step in ALL_REJOIN_STEPS if step != "see-member")
 # The gate is passed before there is a record.
 REMOVAL_MOMENTS = (
     *(Moment(step, "done") for step in REMOVE_STEPS[1 : REMOVE_STEPS.index("reset-host")]),
