@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from cluster import fetching_commands
+from cluster import fetching_commands, snapshot_commands
 from cluster import restore_commands as commands
 from cluster.manifest import Manifest, Part
 from cluster.restore_commands import Database
@@ -123,20 +123,22 @@ def _new_cluster(manifest: Manifest) -> RestoreStep:
 
 
 def _volumes(manifest: Manifest) -> RestoreStep:
-    outside = [part for part in manifest.parts if part.external is not None]
-    told = [
-        f"{part.title}: {part.external.where}, taken {moment(part.external.taken)}."
-        for part in outside
-        if part.external
+    outside = [(part.title, part.external) for part in manifest.parts if part.external is not None]
+    claim = f"data-{commands.METRICS}-0"
+    told = [f"{title}: {external.where}, taken {moment(external.taken)}." for title, external in outside]
+    made = [
+        command
+        for _, external in outside
+        for command in snapshot_commands.from_snapshot(external.where, claim, BACKEND_NAMESPACE)
     ]
     summary = (
         "Bring back, by the storage's own means, what this set only names, as the claim that the control plane will "
-        f"look for (data-{commands.METRICS}-0). {' '.join(told)}"
+        f"look for ({claim}). {' '.join(told)}"
         if told
         else "No volume is brought back by hand: the control plane makes its claims anew, and is filled below."
     )
     return RestoreStep(
-        name="volumes", summary=summary, commands=(f"kubectl get pvc -n {BACKEND_NAMESPACE}",) if told else ()
+        name="volumes", summary=summary, commands=(*made, f"kubectl get pvc -n {BACKEND_NAMESPACE}") if told else ()
     )
 
 
