@@ -13,13 +13,13 @@ import shlex
 from typing import Any
 
 _WHERE = re.compile(
-    r"VolumeSnapshot (?P<space>[a-z0-9-]+)/(?P<name>[a-z0-9.-]+), driver (?P<driver>[A-Za-z0-9.-]+), handle (?P<handle>.+)"
+    r"VolumeSnapshot [a-z0-9-]+/(?P<name>[a-z0-9.-]+), driver (?P<driver>[A-Za-z0-9.-]+), handle (?P<handle>.+)"
 )
 _GROUP = "snapshot.storage.k8s.io/v1"
 _PVC = (
-    '{apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: {name: $claim}, '
-    'spec: {accessModes: ["ReadWriteOnce"], dataSource: {apiGroup: "snapshot.storage.k8s.io", kind: "VolumeSnapshot", name: $snapshot}, '
-    "resources: {requests: {storage: $size}}}}"
+    '{apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: {name: $claim}, spec: {'
+    'accessModes: ["ReadWriteOnce"], resources: {requests: {storage: $size}}, '
+    'dataSource: {apiGroup: "snapshot.storage.k8s.io", kind: "VolumeSnapshot", name: $snapshot}}}'
 )
 
 
