@@ -60,24 +60,25 @@ def _begun(stored: Stored, folder: Path, scratch: Path) -> subprocess.Popen[str]
         text=True,
     )
     _until(
-        lambda: any("pg_restore" in line and "--dbname" in line for line in _children_of(process.pid)),
+        lambda: any("pg_restore" in line and "--dbname" in line for line in _children_of(process.pid).values()),
         "the restore has not begun",
     )
     assert servers(scratch)
     return process
 
 
-def _children_of(pid: int) -> list[str]:
-    found = []
+def _children_of(parent: int) -> dict[int, str]:
+    """Command lines by process id; whole, which ``ps`` does not promise: it cuts them to COLUMNS."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                of = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if parent == pid:
-                found.append(line)
+            if of == parent:
+                found[int(entry.name)] = line
     return found
 
 
@@ -109,18 +110,10 @@ def test_a_server_whose_guard_is_killed_ends_with_it(scratch: Path, monkeypatch:
 
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     with scratch_server(find(SERVER, 0)):
-        (guard,) = [pid for pid in _pids_of(str(os.getpid())) if "scratch_guard" in pid[1]]
-        os.kill(guard[0], signal.SIGKILL)
+        (guard,) = [pid for pid, line in _children_of(os.getpid()).items() if "scratch_guard" in line]
+        os.kill(guard, signal.SIGKILL)
         _until(lambda: not servers(scratch), "the server outlived its guard")
     assert not list(scratch.glob("downtime-rehearsal-*"))
-
-
-def _pids_of(parent: str) -> list[tuple[int, str]]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", parent], capture_output=True, text=True, timeout=10, check=True
-    )
-    rows = [line.strip().partition(" ") for line in listed.stdout.splitlines()]
-    return [(int(pid), words) for pid, _, words in rows]
 
 
 def test_the_command_tells_line_by_line_and_ends_by_the_contract(plain: Stored, tmp_path: Path) -> None:
