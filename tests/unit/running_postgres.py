@@ -48,8 +48,12 @@ class Postgres:
 
     def restored(self, arguments: list[str], dump: bytes) -> bytes:
         """What pg_restore prints."""
-        argv: list[str | Path] = [PROGRAMS / "pg_restore", *arguments]
-        ended = subprocess.run(argv, env=self._environment(), input=dump, capture_output=True, timeout=60, check=False)
+        return self.ran("pg_restore", arguments, dump)
+
+    def ran(self, program: str, arguments: list[str], given: bytes = b"") -> bytes:
+        """What one of the client programs prints."""
+        argv: list[str | Path] = [PROGRAMS / program, *arguments]
+        ended = subprocess.run(argv, env=self._environment(), input=given, capture_output=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout
 

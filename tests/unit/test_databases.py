@@ -12,6 +12,7 @@ import pytest
 from cluster import databases, dump_header
 from cluster.database_server import Server, ServerAway
 from cluster.databases import Found
+from cluster.dump_walk import DumpWalk
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.part_source import FileSource, Produced
 from cluster.programs import Deadlines
@@ -229,18 +230,18 @@ def test_a_server_that_dies_in_the_middle_fails_the_dump() -> None:
 def test_a_header_that_comes_byte_by_byte_is_the_same(running: Postgres) -> None:
     sink = Collected()
     dumped(running.server(), "keycloak", sink)
-    reader = dump_header.HeaderReader()
-    for byte in sink.content[:2000]:
-        reader.feed(bytes([byte]))
-    assert reader.found() == dump_header.parse(sink.content)
+    walk = DumpWalk()
+    for byte in sink.content:
+        walk.write(bytes([byte]))
+    assert walk.end() == walk.header == dump_header.parse(sink.content)
 
 
 @pytest.mark.parametrize("content", [b"", b"PGDMP", b"PGDMP\x01\x0e\x00\x04\x08\x01\x01"])
 def test_a_dump_that_ends_in_its_header_is_refused(content: bytes) -> None:
-    reader = dump_header.HeaderReader()
-    reader.feed(content)
+    walk = DumpWalk()
+    walk.write(content)
     with pytest.raises(dump_header.NotADumpError, match="within its header"):
-        reader.found()
+        walk.end()
 
 
 def test_plain_sql_is_no_dump_in_the_custom_format() -> None:
