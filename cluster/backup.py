@@ -241,7 +241,8 @@ def _judged(
     """
     # How old a rehearsal is, is a matter of the gate alone: no new set has one.
     limits = replace(recovery.limits(settings), cluster_uid=uid, rehearsal_max_age=None)
-    verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock)
+    tools = gate.Tools(postgres=settings.recovery.postgres)
+    verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock, tools=tools)
     if not verdict.blocks:
         return verdict
     first = verdict.failed[0]

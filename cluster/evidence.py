@@ -44,6 +44,7 @@ class Seen:
         content: of a small document, in the clear; None: not read, or encrypted and no key here.
         problem: why the file could not be seen.
         is_age: whether it begins as age files do; None: not looked at.
+        implied: how large the age file must be, by its header and what was written into it; None: not known.
         dump: a dump's table of contents; None: not read, or encrypted and no key here.
         dump_problem: why that could not be read.
     """
@@ -53,6 +54,7 @@ class Seen:
     content: bytes | None = None
     problem: str = ""
     is_age: bool | None = None
+    implied: int | None = None
     dump: DumpContents | None = None
     dump_problem: DowntimeError | None = None
 

@@ -52,6 +52,9 @@ def _checksum(part: Part, seen: Seen) -> Line:
         return failed("checksum", f"{part.title} is damaged: its checksum is not the manifest's")
     if part.encrypted and seen.is_age is False:
         return failed("checksum", f"{part.title} is no age file, though the manifest calls it encrypted")
+    if seen.implied is not None and seen.implied != part.bytes:
+        said = f"it has {part.bytes} bytes, and what was written into it makes {seen.implied}"
+        return failed("checksum", f"{part.title} was not stored whole: {said}")
     how = ", encrypted" if part.encrypted else ""
     return passed("checksum", f"{part.title}: {size(part.bytes or 0)} read back{how}, as the manifest says")
 
