@@ -182,7 +182,7 @@ class RecoverySettings(Section):
     identity: SecretRef | None = None
     """The private key of one of the recipients. A rehearsal needs it; nothing else does."""
     postgres: AnchoredPath | None = None
-    """The folder with PostgreSQL's programs for rehearsals; None: looked for where Debian and Red Hat put them."""
+    """The folder with PostgreSQL's programs, for whatever needs them here; None: where Debian and Red Hat put them."""
     keep_sets: PositiveInt = 14
     """How many whole sets are kept."""
     keep_days: PositiveFloat = 90

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from cluster.dump_walk import DumpWalk
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.part_source import FileSource, Produced
 from cluster.programs import Deadlines
-from tests.unit.running_postgres import PASSWORD, Postgres, postgres
+from tests.unit.running_postgres import PASSWORD, PROGRAMS, Postgres, postgres
 
 CONTENT = """
 CREATE TABLE workloads (id bigserial PRIMARY KEY, name text, body text);
@@ -225,6 +226,15 @@ def test_a_server_that_dies_in_the_middle_fails_the_dump() -> None:
         assert raised.value.code in {"database-unreachable", "database-tool"}
         assert PASSWORD not in str(raised.value)
         assert programs_of(dying.port) == []
+
+
+def test_programs_are_taken_from_the_folder_that_is_configured(
+    running: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Blocked, match="could not be started"):
+        dumped(running.server(), "keycloak", Collected())
+    assert dumped(replace(running.server(), programs=PROGRAMS), "keycloak", Collected()).entries
 
 
 def test_a_header_that_comes_byte_by_byte_is_the_same(running: Postgres) -> None:
