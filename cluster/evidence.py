@@ -70,7 +70,7 @@ class SetEvidence:
         problem: why it could not.
         half_taken: there is no manifest at all: not a set.
         files: what was seen of each part's file, by its path.
-        previous: the manifest of the set before it, for comparison.
+        earlier: manifests of sets of its cluster before it, the newest first, for comparison.
         notes: of rehearsals of this set, and of earlier ones where they matter.
         note_problems: notes that cannot be used, in sentences.
     """
@@ -81,6 +81,6 @@ class SetEvidence:
     problem: DowntimeError | None = None
     half_taken: bool = False
     files: Mapping[str, Seen] = field(default_factory=dict)
-    previous: Manifest | None = None
+    earlier: tuple[Manifest, ...] = ()
     notes: tuple[RehearsalNote, ...] = ()
     note_problems: tuple[str, ...] = ()

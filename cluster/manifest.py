@@ -143,6 +143,7 @@ class Manifest(_Said):
         by: who or what took it.
         versions: of what was saved and of what saved it: ``kubernetes``, ``downtime``, a chart by its release's name.
         recipients: the age public keys that it is encrypted for; empty: it is in the clear.
+        smaller_accepted_by: who said, when it was taken, that it may be smaller than earlier ones; empty: nobody.
     """
 
     schema_version: Literal[1, 2] = Field(alias="schema")
@@ -153,6 +154,7 @@ class Manifest(_Said):
     by: str = Field(default="", max_length=BY_LENGTH)
     versions: dict[str, str] = {}
     recipients: tuple[Annotated[str, Field(min_length=1, max_length=5000), AfterValidator(_one_line)], ...] = ()
+    smaller_accepted_by: str = Field(default="", max_length=BY_LENGTH)
     parts: tuple[Part, ...]
 
     @property

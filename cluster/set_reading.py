@@ -25,7 +25,8 @@ from cluster.rehearsal_note import NoteError, RehearsalNote
 # A rehearsal a day for a month; the newest ones tell how a set stands.
 _NOTES_OF_A_SET = 5
 _SETS_WITH_NOTES = 60
-_SETS_TO_COMPARE = 5
+# More than are usually kept.
+_SETS_TO_COMPARE = 40
 
 
 def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
@@ -52,7 +53,7 @@ def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
 def compared(
     store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, now: datetime, end: float
 ) -> SetEvidence:
-    """The same, with what earlier sets of its cluster tell: manifest and rehearsals of the one before it.
+    """The same, with what earlier sets of its cluster tell: manifests, and the rehearsals of the one before it.
 
     Where a rehearsal is asked for, those of still earlier ones too, until one counts.
 
@@ -62,21 +63,26 @@ def compared(
     """
     if evidence.manifest is None:
         return evidence
-    previous: Manifest | None = None
+    earlier: list[Manifest] = []
+    compares = True
     notes = evidence.notes
     wanted = settings.rehearsal_max_age is not None and not _proven(notes, now, settings)
     for at, entry in enumerate(older):
-        if at >= (_SETS_WITH_NOTES if wanted else _SETS_TO_COMPARE) or (previous is not None and not wanted):
+        compares = compares and at < _SETS_TO_COMPARE
+        if not compares and (not wanted or at >= _SETS_WITH_NOTES):
             break
         left(store, end)
         manifest = _earlier(store, entry, evidence.manifest)
         if manifest is None:
             continue
-        if wanted or previous is None:
+        if wanted or not earlier:
             notes = (*notes, *_notes(store, entry.id, end)[0])
             wanted = wanted and not _proven(notes, now, settings)
-        previous = previous or manifest
-    return replace(evidence, previous=previous, notes=notes)
+        if compares:
+            earlier.append(manifest)
+            # Those before it are none to compare with any more.
+            compares = not manifest.smaller_accepted_by
+    return replace(evidence, earlier=tuple(earlier), notes=notes)
 
 
 @dataclass(frozen=True)
