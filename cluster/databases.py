@@ -125,6 +125,7 @@ def _database(server: Server, database: str) -> FileSource:
             rows = moment.counted()
         return Produced(
             began=moment.began,
+            database=database if database != name else None,
             entries=seen.entries,
             tables=rows,
             server_version=seen.server_version,

@@ -76,6 +76,7 @@ class Contents(_Said):
     Attributes:
         bytes: size in the clear.
         sha256: of what is in the clear, 64 hex digits.
+        database: the own name of a dumped database; absent: it is that of the part (or, before it was noted, unknown).
         objects: how many whole Kubernetes objects a document holds.
         entries: entries in a dump's table of contents, as pg_restore lists it; None: it was not read.
         tables: rows of each table (``schema.table``), counted in the snapshot that the dump was made in.
@@ -85,6 +86,7 @@ class Contents(_Said):
 
     bytes: int = Field(ge=0)
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    database: str | None = Field(default=None, min_length=1, max_length=100)
     objects: int | None = Field(default=None, ge=0)
     entries: int | None = Field(default=None, ge=0)
     tables: dict[str, int] | None = None

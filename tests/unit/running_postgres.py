@@ -36,8 +36,9 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run SQL as the superuser; its output."""
-        argv: list[str | Path] = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]
-        ended = subprocess.run(argv, env=self._environment(), capture_output=True, text=True, timeout=60, check=False)
+        argv: list[str | Path] = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        place = {**self._environment(), "PGDATABASE": database}
+        ended = subprocess.run(argv, env=place, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
