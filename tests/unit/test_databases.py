@@ -185,10 +185,11 @@ def test_the_name_of_a_database_is_a_name_and_nothing_else(running: Postgres, na
     quoted = name.replace('"', '""')
     running.sql(f'CREATE DATABASE "{quoted}"')
     try:
-        running.sql("CREATE TABLE a (a int)", f"dbname='{name}'")
+        running.sql("CREATE TABLE a (a int)", name)
         part = databases.part_name(name)
         sink = Collected()
-        assert dumped(running.server(), part, sink).tables == {"public.a": 0}
+        produced = dumped(running.server(), part, sink)
+        assert (produced.tables, produced.database) == ({"public.a": 0}, name)
         assert dump_header.parse(sink.content[:4096]).database == name  # type: ignore[union-attr]
     finally:
         running.sql(f'DROP DATABASE "{quoted}"')
