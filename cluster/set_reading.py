@@ -25,8 +25,9 @@ from cluster.rehearsal_note import NoteError, RehearsalNote
 # A rehearsal a day for a month; the newest ones tell how a set stands.
 _NOTES_OF_A_SET = 5
 _SETS_WITH_NOTES = 60
-# More than are usually kept.
-_SETS_TO_COMPARE = 40
+# More than are usually kept. A slow store is asked for the newest of them alone: what is compared is no more than a
+# warning, and must not use up the time of the check.
+_SETS_TO_COMPARE, _COMPARING_SECONDS = 40, 10.0
 
 
 def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
@@ -64,7 +65,7 @@ def compared(
     if evidence.manifest is None:
         return evidence
     earlier: list[Manifest] = []
-    compares = True
+    compares, until = True, time.monotonic() + _COMPARING_SECONDS
     notes = evidence.notes
     wanted = settings.rehearsal_max_age is not None and not _proven(notes, now, settings)
     for at, entry in enumerate(older):
@@ -80,8 +81,8 @@ def compared(
             wanted = wanted and not _proven(notes, now, settings)
         if compares:
             earlier.append(manifest)
-            # Those before it are none to compare with any more.
-            compares = not manifest.smaller_accepted_by
+            # Those before one that was accepted are none to compare with any more.
+            compares = not manifest.smaller_accepted_by and time.monotonic() < until
     return replace(evidence, earlier=tuple(earlier), notes=notes)
 
 

@@ -159,3 +159,17 @@ def test_a_long_name_of_who_wants_a_backup_fails_none(tmp_path: Path, monkeypatc
     with pytest.raises(LockLost, match="enough"):
         backup.take(api, settings, lambda *_: Gathered(()), by="x" * 501)
     assert drafts[0].asked.by == "x" * 500
+
+
+def test_a_slow_store_is_compared_with_the_set_before_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared is a warning: it must not use up the time in which the check has to be done."""
+    write(tmp_path, document(NOW - timedelta(days=2), LARGE), LARGE)
+    write(tmp_path, document(NOW - timedelta(days=1), EMPTIED), EMPTIED)
+    write(tmp_path, document(NEW, EMPTIED), EMPTIED)
+    store, settings = WritableStore(str(tmp_path)), GateSettings(UID)
+    found = []
+    for seconds in (10.0, 0.0):
+        monkeypatch.setattr("cluster.set_reading._COMPARING_SECONDS", seconds)
+        verdict = gate.check_set(store, id_of(NEW), settings=settings, clock=lambda: NOW)
+        found += [line.level for line in verdict.lines if line.check == "previous-set"]
+    assert found == ["WARN", "PASS"]
