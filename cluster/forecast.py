@@ -12,7 +12,7 @@ Not known are quotas and gangs of another scheduler, pods that appear later or e
 elsewhere.
 
 Source: the filter plugins of kube-scheduler 1.34 (``NodeResourcesFit``, ``NodeAffinity``, ``TaintToleration``,
-``InterPodAffinity``, ``NodePorts``, ``VolumeBinding``).
+``InterPodAffinity``, ``NodePorts``, ``VolumeBinding``, ``NodeVolumeLimits``).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from functools import cached_property
 from cluster import node as node_
 from cluster import placement, quantities, rivalry, taints, unrest
 from cluster import pods as pod_
+from cluster.attachable import Limits
 from cluster.plan import Forecast
 from cluster.pod_requests import PODS
 from cluster.rivalry import Contested, Rivals
@@ -46,11 +47,19 @@ class Market:
         leaving: the node that goes down.
         down: other nodes in downtime.
         claimants: the pods that move, and those that wait already.
+        limits: how many volumes of CSI drivers the nodes hold.
     """
 
     def __init__(
-        self, rooms: Sequence[Room], leaving: str, down: Collection[str], claimants: Sequence[Claimant]
+        self,
+        rooms: Sequence[Room],
+        leaving: str,
+        down: Collection[str],
+        claimants: Sequence[Claimant],
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits or Limits()
+        self._wanted_claims = sum(one.claims for one in claimants)
         self._all = list(rooms)
         self._rooms = [room for room in rooms if room.name != leaving and room.name not in down]
         self._by_name = {room.name: room for room in self._rooms}
@@ -92,7 +101,7 @@ class Market:
             return pod.doubt or "what it asks for cannot be read"
         if now.displaced and self._is_choosy(pod):
             return "pods may be preempted, and it must not be together with one of them"
-        suited = self._suits(pod)
+        suited = self._reaching(pod, now)
         closed = self._kept_apart(pod)
         open_to = [room for room in self._rooms if not suited[room.name] and room.name not in closed]
         asks = rivalry.units(pod.asks)
@@ -146,7 +155,7 @@ class Market:
 
     def _is_choosy(self, pod: Claimant) -> bool:
         """Whether a pod that runs somewhere, and may be preempted, could keep it from a node."""
-        if pod.ports or anti_affinity(pod.pod):
+        if pod.ports or pod.attaches or anti_affinity(pod.pod):
             return True
         return any(placement.keys_apart(one, pod.pod) for room in self._all for one in room.repelling)
 
@@ -199,6 +208,18 @@ class Market:
             self._suited[key] = {room.name: _objection(pod, room) for room in self._rooms}
         return self._suited[key]
 
+    def _reaching(self, pod: Claimant, now: Unrest) -> Mapping[str, str]:
+        """What suits it, without nodes where its volumes may not be attached once all others have theirs there."""
+        suited = self._suits(pod)
+        if not pod.attaches:
+            return suited
+        # What preempts may count on two nodes for a while.
+        others = (self._wanted_claims - pod.claims) * (2 if now.preemptors else 1)
+        return {
+            room.name: suited[room.name] or self._limits.objection(room.name, pod.attaches, room.claims + others)
+            for room in self._rooms
+        }
+
     def _reasons(self, pod: Claimant, suited: Mapping[str, str], open_to: Sequence[Room]) -> str:
         counted = Counter(why for why in suited.values() if why)
         apart = sum(1 for why in suited.values() if not why) - len(open_to)
@@ -224,7 +245,16 @@ def _key(pod: Claimant) -> tuple[object, ...]:
     asks = tuple(sorted((pod.asks or {}).items()))
     labels = tuple(sorted(pod_.labels(pod.pod).items()))
     apart = json.dumps(anti_affinity(pod.pod), sort_keys=True)
-    own = (pod.doubt, pod_.namespace(pod.pod), pod.priority, pod.preempts, pod.asks is None, pod.ports)
+    own = (
+        pod.doubt,
+        pod_.namespace(pod.pod),
+        pod.priority,
+        pod.preempts,
+        pod.asks is None,
+        pod.ports,
+        pod.attaches,
+        pod.claims,
+    )
     return (_suit(pod), asks, labels, apart, *own)
 
 

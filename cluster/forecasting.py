@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cluster import nodes
+from cluster import nodes, pod_pages
 from cluster import pods as pod_
 from cluster.api import Api, Object
-from cluster.errors import DowntimeError
+from cluster.attachable import Limits, limits_of
+from cluster.errors import Blocked, DowntimeError
 from cluster.forecast import Market
 from cluster.node import pool
 from cluster.observation import Observation
@@ -17,6 +18,8 @@ from cluster.room import Claimant, Room, Sizes, Volumes, anti_affinity, claimant
 
 _PODS = "/api/v1/pods"
 _VOLUMES = "/api/v1/persistentvolumes"
+_CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
+_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 _NOT_OVER = "status.phase!=Succeeded,status.phase!=Failed"
 
 
@@ -65,13 +68,22 @@ def _forecasts(api: Api, seen: Observation, workloads: Sequence[Workload]) -> di
     going = [pod for pod in seen.pods if moves(pod)]
     rooms, waiting = gather(api, volumes, going)
     moving = {pod_.full_name(pod): claimant(pod, volumes, here, moving=True) for pod in going}
-    market = Market(rooms, seen.node_name, seen.down, [*moving.values(), *waiting])
+    limits = _limits(api) if any(one.attaches for one in moving.values()) else Limits()
+    market = Market(rooms, seen.node_name, seen.down, [*moving.values(), *waiting], limits)
     found: dict[str, Forecast] = {}
     for one in workloads:
         pods = [moving[key] for name in one.pods if (key := f"{one.namespace}/{name}") in moving]
         if one.fate == "moves":
             found[one.key] = market.forecast(pods) if pods else Forecast(says="unknown", why="none of its pods moves")
     return found
+
+
+def _limits(api: Api) -> Limits:
+    """What the nodes say of volumes; what may not be read counts as a limit that is reached."""
+    try:
+        return limits_of(api.iterate(_CSI_NODES), api.iterate(_ATTACHMENTS))
+    except Blocked:
+        return Limits()
 
 
 def moves(pod: Object) -> bool:
@@ -90,7 +102,7 @@ def gather(api: Api, volumes: Volumes, going: Sequence[Object]) -> tuple[list[Ro
     gone = {pod_.uid(pod) for pod in going}
     waiting: list[Claimant] = []
     sizes = Sizes()
-    for pod in api.iterate(_PODS, fields=_NOT_OVER):
+    for pod in api.iterate(_PODS, fields=_NOT_OVER, read=pod_pages.read):
         if pod_.uid(pod) in gone:
             continue
         where = str(pod_.mapping(pod.get("spec")).get("nodeName") or "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
-from cluster import local_volumes, placement, pod_requests, rivalry
+from cluster import attachable, local_volumes, placement, pod_requests, rivalry
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.node import Object
@@ -24,8 +24,6 @@ _KEPT = ("nodeSelector", "affinity", "tolerations")
 _POOL = ("runai/node-pool", "kai.scheduler/node-pool")
 _SHARES = ("gpu-fraction", "gpu-memory")
 _SHARED_DEVICES = "gpu-fraction-num-devices"
-# Kinds of volumes that can be had on every node, and that no node has a limit for.
-_EVERYWHERE = {"emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "nfs"}
 
 
 @dataclass
@@ -40,6 +38,7 @@ class Room:
         repelling: those that keep others away, as slim pods.
         shunned: those that some pod that moves must not be together with, as slim pods.
         ports: the ports of the node that are taken, with their protocols.
+        claims: how many volumes of theirs may be attached.
     """
 
     node: Object
@@ -49,6 +48,7 @@ class Room:
     repelling: list[Object] = field(default_factory=list)
     shunned: list[Object] = field(default_factory=list)
     ports: set[tuple[int, str]] = field(default_factory=set)
+    claims: int = 0
 
     @property
     def name(self) -> str:
@@ -64,6 +64,7 @@ class Room:
         """
         if pod_.is_finished(pod):
             return
+        self.claims += attachable.claims(pod)
         asked = (sizes or Sizes()).of(pod)
         if asked is None:
             self.used = None
@@ -141,6 +142,8 @@ class Claimant:
         pool: the Run:ai node pool that it must stay in; None: it is not tied to one.
         volumes: the required node affinities of the volumes that it uses.
         ports: the ports of the node that it asks for, with their protocols.
+        attaches: the CSI driver of each of its volumes that is attached.
+        claims: how many volumes of its may have to be attached.
         doubt: why it cannot be judged whether it finds a place, as the end of a sentence; empty: it can.
     """
 
@@ -151,6 +154,8 @@ class Claimant:
     pool: str | None = None
     volumes: tuple[Object, ...] = ()
     ports: frozenset[tuple[int, str]] = frozenset()
+    attaches: tuple[str, ...] = ()
+    claims: int = 0
     doubt: str = ""
 
     @property
@@ -165,9 +170,11 @@ class Volumes:
 
     Attributes:
         affinities: claim (namespace/name) to the required node affinity of its volume; empty: any node will do.
+        drivers: claim to the CSI driver of its volume, if it has one.
     """
 
     affinities: Mapping[str, Object] = field(default_factory=dict)
+    drivers: Mapping[str, str] = field(default_factory=dict)
 
 
 def claimant(pod: Object, volumes: Volumes, pool: str = "", *, moving: bool = False) -> Claimant:
@@ -196,6 +203,8 @@ def claimant(pod: Object, volumes: Volumes, pool: str = "", *, moving: bool = Fa
         pool=named,
         volumes=tuple(affinities),
         ports=frozenset(ports(pod)),
+        attaches=tuple(volumes.drivers[one] for one in local_volumes.claims_of(pod) if one in volumes.drivers),
+        claims=attachable.claims(pod),
         doubt=doubt,
     )
 
@@ -257,19 +266,23 @@ def slim_node(node: Object) -> Object:
 def volumes_of(found: Iterable[Object]) -> Volumes:
     """Which claims are bound to PersistentVolumes that a pod can be judged by.
 
-    Not those that are attached: the limit of each node is not known here. Not those of zones by label.
+    Not those of zones by label, nor those that one pod alone may use, nor those attached by other means than CSI.
     """
     affinities: dict[str, Object] = {}
+    drivers: dict[str, str] = {}
     for one in found:
         spec = pod_.mapping(one.get("spec"))
-        plain = any(key in spec for key in ("nfs", "hostPath", "local"))
+        driver = str(pod_.mapping(spec.get("csi")).get("driver") or "")
+        plain = bool(driver) or any(key in spec for key in ("nfs", "hostPath", "local"))
         zones = any(key.endswith(("/zone", "/region")) for key in pod_.labels(one))
         once = "ReadWriteOncePod" in (spec.get("accessModes") or ())
         bound = pod_.mapping(one.get("status")).get("phase") == "Bound"
         claim = local_volumes.claim_of(one)
         if claim and bound and plain and not zones and not once:
             affinities[claim] = pod_.mapping(pod_.mapping(spec.get("nodeAffinity")).get("required"))
-    return Volumes(affinities)
+            if driver:
+                drivers[claim] = driver
+    return Volumes(affinities, drivers)
 
 
 def occupied(pod: Object) -> Amounts:
@@ -338,7 +351,7 @@ def _volumes_doubt(spec: Object, namespace: str, volumes: Volumes) -> tuple[str,
     for one in pod_.objects(spec.get("volumes")):
         claim = pod_.mapping(one.get("persistentVolumeClaim")).get("claimName")
         if not claim:
-            if not _EVERYWHERE & set(one):
+            if not attachable.EVERYWHERE & set(one):
                 return f"its volume {one.get('name')} is of a kind that is not judged", []
             continue
         if f"{namespace}/{claim}" not in volumes.affinities:

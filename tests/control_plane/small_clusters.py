@@ -21,7 +21,7 @@ from typing import Any
 from lab.api import Api
 from lab.errors import LabError
 from lab.runai import objects
-from tests.control_plane import small_cluster_pods
+from tests.control_plane import small_cluster_pods, small_cluster_volumes
 from tests.control_plane.small_cluster_pods import GPU, HOSTNAME, LABEL, MIG, NAMESPACE, NIC, POOL, TAINT, ZONE
 
 JSON = dict[str, Any]
@@ -37,6 +37,7 @@ class World:
     Attributes:
         bound: pods that run on a node from the start.
         early: pods that are left to the scheduler before anything moves: some may wait.
+        storage: volumes of some of the pods, and what the nodes say of their driver.
         gangs: the pods that move, by what they are called, as workloads of one or several pods.
     """
 
@@ -44,6 +45,7 @@ class World:
     nodes: list[JSON] = field(default_factory=list)
     bound: list[JSON] = field(default_factory=list)
     early: list[JSON] = field(default_factory=list)
+    storage: list[JSON] = field(default_factory=list)
     gangs: list[list[str]] = field(default_factory=list)
 
     @property
@@ -77,7 +79,18 @@ def draw(name: str, chance: random.Random) -> World:
                 world.gangs.append(gang)
     for number in range(chance.choice((0, 0, 0, 1, 3))):
         world.early.append(small_cluster_pods.draw(name, f"early-{number}", chance, pools=pools))
+    if chance.random() < 0.2:
+        _draw_volumes(world, chance)
     return world
+
+
+def _draw_volumes(world: World, chance: random.Random) -> None:
+    for node in world.nodes:
+        if chance.random() < 0.85:
+            world.storage.append(small_cluster_volumes.csi_node(node, chance))
+    for pod in (*world.bound, *world.early):
+        if chance.random() < 0.4:
+            world.storage += small_cluster_volumes.give(pod, f"{pod['metadata']['name']}-data")
 
 
 def create(api: Api, bodies: Iterable[JSON]) -> None:
@@ -95,6 +108,7 @@ def clear(api: Api) -> None:
     api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods", gracePeriodSeconds=0)
     api.delete(f"/api/v1/nodes?labelSelector={LABEL}")
     api.delete(f"{_LEASES}?labelSelector={LABEL}")
+    small_cluster_volumes.clear(api)
 
 
 class Heart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import sys
 from collections import Counter
@@ -13,22 +14,26 @@ import pytest
 
 from cluster import forecasting
 from cluster.api import connect
+from cluster.attachable import limits_of
 from cluster.config import load
 from cluster.forecast import Market
 from cluster.plan import Forecast
-from cluster.room import Volumes, claimant
+from cluster.room import claimant, volumes_of
 from lab.api import Api as LabApi
 from lab.errors import LabError
 from lab.layout import Lab
 from lab.patience import until
 from lab.runai import objects
-from tests.control_plane import small_cluster_pods, small_clusters
+from tests.control_plane import small_cluster_pods, small_cluster_volumes, small_clusters
 from tests.control_plane.small_cluster_pods import LABEL, NAMESPACE, RUNTIME
+from tests.control_plane.small_cluster_volumes import CSI_NODES, VOLUMES
 from tests.control_plane.small_clusters import Heart, World
 
 SEED = 20261125
 AT_ONCE = 25
 TRIES = 3
+# Names are not used again: volumes stay for a while after those that used them.
+COUNTER = itertools.count()
 SETTLED_SECONDS = 40
 # What was turned away at first is tried again after one to ten seconds (the scheduler's own back-off).
 PLACED_SECONDS = 20
@@ -92,15 +97,15 @@ def compare(lab: Lab, api: LabApi, count: int, seed: int) -> Tally:
     """Draw so many clusters, forecast what moves in each, let it move, and see what comes of it."""
     chance, tally = random.Random(seed), Tally()
     for first in range(0, count, AT_ONCE):
-        worlds = [small_clusters.draw(f"w{first + at}", chance) for at in range(min(AT_ONCE, count - first))]
         # On a machine that is very busy it may not succeed to keep so many nodes alive.
-        if not any(_compare(lab, api, worlds, chance, tally) for _ in range(TRIES)):
+        if not any(_compare(lab, api, min(AT_ONCE, count - first), chance, tally) for _ in range(TRIES)):
             raise AssertionError("nodes were lost again and again: what was seen says nothing of the forecast")
     return tally
 
 
-def _compare(lab: Lab, api: LabApi, worlds: list[World], chance: random.Random, tally: Tally) -> bool:
+def _compare(lab: Lab, api: LabApi, count: int, chance: random.Random, tally: Tally) -> bool:
     """Whether it was seen what comes of the forecasts: not if nodes were lost meanwhile."""
+    worlds = [small_clusters.draw(f"w{next(COUNTER)}", chance) for _ in range(count)]
     try:
         with Heart(LabApi(lab.kubeconfig)).beating(worlds):
             said, placed = _seen(lab, api, worlds, chance)
@@ -117,6 +122,8 @@ def _seen(
 ) -> tuple[dict[tuple[str, ...], Forecast], set[str]]:
     """What was said of each workload that moved, and which pods were placed."""
     small_clusters.create(api, [node for world in worlds for node in world.nodes])
+    small_clusters.create(api, [one for world in worlds for one in world.storage])
+    small_cluster_volumes.await_bound(api)
     small_clusters.create(api, [pod for world in worlds for pod in world.bound])
     until(lambda: small_clusters.taken_in(api), seconds=SETTLED_SECONDS, what="nodes are still tainted as not ready")
     small_clusters.create(api, [pod for world in worlds for pod in world.early])
@@ -148,15 +155,17 @@ def _forecasts(lab: Lab, api: LabApi, worlds: list[World]) -> dict[tuple[str, ..
     """What is said of each workload that moves (by the pods that will be made anew), from what the API server has."""
     real = {one["metadata"]["name"]: one for one in api.items(PODS)}
     going = [real[name] for world in worlds for pod in world.moving if (name := pod["metadata"]["name"]) in real]
-    rooms, waiting = forecasting.gather(connect(load(lab.config).cluster), Volumes(), going)
+    product = connect(load(lab.config).cluster)
+    volumes, limits = volumes_of(product.iterate(VOLUMES)), limits_of(product.iterate(CSI_NODES), [])
+    rooms, waiting = forecasting.gather(product, volumes, going)
     said: dict[tuple[str, ...], Forecast] = {}
     for world in worlds:
         own = [one for one in rooms if one.node["metadata"]["labels"].get(LABEL) == world.name]
         names = [pod["metadata"]["name"] for pod in world.moving]
         # An early one may have preempted it by now.
-        moving = {name: claimant(real[name], Volumes(), moving=True) for name in names if name in real}
+        moving = {name: claimant(real[name], volumes, moving=True) for name in names if name in real}
         rivals = [one for one in waiting if one.pod["metadata"].get("labels", {}).get(LABEL) == world.name]
-        market = Market(own, world.leaving, (), [*moving.values(), *rivals])
+        market = Market(own, world.leaving, (), [*moving.values(), *rivals], limits)
         for gang in world.gangs:
             pods = {name: moving[name] for name in gang if name in moving}
             if pods:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cluster import placement
 from cluster import pods as pod_
+from cluster.attachable import Limits, limits_of
 from cluster.forecast import Market
 from cluster.node import Object
 from cluster.placement import Place
@@ -37,11 +38,12 @@ def says(
 ) -> Forecast:
     """The forecast of these pods, which leave the node ``gone``, beside others that want room."""
     volumes = more.pop("volumes", Volumes())
+    limits = more.pop("limits", None)
     going = more.pop("moving", pods if isinstance(pods, list) else [pods])
     moving = [claimant(one, volumes, moving=True, **more) for one in (pods if isinstance(pods, list) else [pods])]
     rivals = [claimant(one, volumes) for one in others]
     rooms = [room(one, going) for one in (place("gone"), *places)]
-    return Market(rooms, "gone", down, [*moving, *rivals]).forecast(moving)
+    return Market(rooms, "gone", down, [*moving, *rivals], limits).forecast(moving)
 
 
 def gpu(name: str, count: int, **more: Any) -> Object:
@@ -233,8 +235,33 @@ def test_volumes_that_every_node_has_or_that_bind_to_some() -> None:
     local = {**volume["spec"], "local": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}
     found = says(pod, place("n"), volumes=volumes_of([{**volume, "spec": local}]))
     assert "volume cannot be reached" in found.why
-    attached = {"csi": {}, "claimRef": volume["spec"]["claimRef"]}
-    assert says(pod, place("n"), volumes=volumes_of([{**volume, "spec": attached}])).says == "will-wait"
+    unknown = {"csi": {}, "claimRef": volume["spec"]["claimRef"]}
+    assert says(pod, place("n"), volumes=volumes_of([{**volume, "spec": unknown}])).says == "will-wait"
+
+
+def test_volumes_of_csi_drivers_are_judged_by_what_the_nodes_hold() -> None:
+    pod = asking("a", namespace="t", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    spec = {"csi": {"driver": "disks"}, "claimRef": {"namespace": "t", "name": "c"}}
+    volumes = volumes_of([{"metadata": {"name": "pv"}, "spec": spec, "status": {"phase": "Bound"}}])
+    rival = asking("b", namespace="t", volumes=[{"name": "v", "ephemeral": {}}])
+    there = asking("x", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "other"}}])
+
+    def limits(count: int | None, attached: int = 0) -> Limits:
+        driver = {"name": "disks", **({"allocatable": {"count": count}} if count is not None else {})}
+        nodes = [{"metadata": {"name": "n"}, "spec": {"drivers": [driver]}}]
+        return limits_of(nodes, [{"spec": {"nodeName": "n"}}] * attached)
+
+    def found(held: Limits, *pods: Object, others: tuple[Object, ...] = ()) -> str:
+        return says(pod, place("n", *pods), volumes=volumes, limits=held, others=others).says
+
+    assert found(Limits()) == "will-wait", "the driver is not known to be there"
+    assert found(limits(None)) == "fits-now"
+    assert found(limits(1)) == "fits-now"
+    assert found(limits(1, attached=1)) == "will-wait"
+    assert found(limits(2), there) == "fits-now"
+    assert found(limits(1), there) == "will-wait"
+    assert found(limits(1), others=(rival,)) == "will-wait"
+    assert found(limits(2), others=(rival,)) == "fits-now"
 
 
 def test_a_pod_of_another_scheduler_stays_in_its_node_pool() -> None:
