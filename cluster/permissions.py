@@ -82,6 +82,13 @@ _DOWNTIMES = (
     ),
     Permission(("list",), ("volumeattachments",), "volumes that stay attached to a node that failed", "storage.k8s.io"),
     Permission(
+        ("list",),
+        ("csinodes",),
+        "whether the volumes of what moves can be attached to other nodes",
+        "storage.k8s.io",
+        without="work with volumes of CSI drivers is said to wait",
+    ),
+    Permission(
         ("get", "list", "create", "update", "delete"), ("configmaps",), "records of downtimes", namespace=_BOOKKEEPING
     ),
     Permission(

@@ -6,6 +6,7 @@ A plan is made by one pure function per procedure from an observation, and is th
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,8 @@ from cluster.options import Procedure
 NodeKind = Literal["control-plane", "system", "gpu-worker", "cpu-worker"]
 WorkloadKind = Literal["training", "interactive", "inference", "distributed", "unknown"]
 Fate = Literal["moves", "waits", "needs-approval", "lost", "stays"]
+
+Held = Literal["as-forecast", "better", "worse", "open"]
 
 
 class _Model(BaseModel):
@@ -43,6 +46,7 @@ class Forecast(_Model):
 
     says: Literal["fits-now", "will-wait", "unknown"]
     why: str = Field(default="", description="Why it will wait, or what the forecast does not know.")
+    at: datetime | None = Field(default=None, description="When it was made, of one made as the drain began.")
 
 
 class Workload(_Model):
@@ -95,6 +99,12 @@ class Whereabouts(_Model):
     kind: str
     now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
     detail: str = Field(default="", description="On which node, or the scheduler's reason.")
+    forecast: Forecast | None = Field(default=None, description="What was said as the drain began; None: nothing.")
+    held: Held = Field(
+        default="open",
+        description="The forecast against what happened: as it said; worse: said to fit, and it waits or had to; "
+        "better: said to wait, and it was placed at once; open: there was none, or it cannot be told (yet).",
+    )
 
 
 class Plan(_Model):

@@ -5,7 +5,7 @@ Each is set in one update of the Node together with the note that it is ours, an
 
 from __future__ import annotations
 
-from cluster import consent, etcd_consent, node, ownership, waiting
+from cluster import consent, etcd_consent, forecasting, node, ownership, waiting
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
@@ -69,7 +69,8 @@ def require_agreed(downtime: Downtime) -> Observation:
             f"'downtime resume {downtime.node}' asks about it.",
         )
     if not downtime.record.workloads:
-        downtime.write(lambda old: _with_workloads(old, plan.workloads))
+        told = forecasting.as_the_drain_begins(downtime.api, found, plan)
+        downtime.write(lambda old: _with_workloads(old, told))
     return found
 
 

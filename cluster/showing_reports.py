@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cluster.plan import Finding, Loss, Plan, Whereabouts, Workload
+from cluster.plan import Finding, Forecast, Loss, Plan, Whereabouts, Workload
 from cluster.question import TYPED, Question
 from cluster.report import Report
 from cluster.showing import shown
@@ -63,10 +63,14 @@ def becomes(one: Workload) -> str:
     """What becomes of a workload, with the forecast if there is one."""
     if one.forecast is None:
         return FATES[one.fate]
-    says, why = one.forecast.says, one.forecast.why
-    said = {"fits-now": "fits now", "will-wait": "will wait", "unknown": "not known"}[says]
-    reason = f"{', because ' if says == 'will-wait' else ': '}{why}" if why else ""
-    return f"{FATES[one.fate]}; forecast: {said}{reason}"
+    return f"{FATES[one.fate]}; forecast: {foretold(one.forecast)}"
+
+
+def foretold(forecast: Forecast) -> str:
+    """What a forecast says, in words."""
+    said = {"fits-now": "fits now", "will-wait": "will wait", "unknown": "not known"}[forecast.says]
+    link = ", because " if forecast.says == "will-wait" else ": "
+    return f"{said}{link}{forecast.why}" if forecast.why else said
 
 
 def workload_rows(plan: Plan) -> list[dict[str, str]]:
@@ -244,23 +248,35 @@ def decisions(report: Report) -> list[str]:
     ]
 
 
-WHERE_COLUMNS = ("workload", "owner", "kind", "after the drain", "now")
+WHERE_COLUMNS = ("workload", "owner", "kind", "forecast", "after the drain", "now")
+NOT_AS_FORECAST = {
+    "worse": "NOT AS FORECAST: it did not fit",
+    "better": "NOT AS FORECAST: it did not have to wait",
+}
 
 
-def where_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
-    """Each workload that was on the node: whose it is, where it went, and where it is now."""
+def where_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
+    """Each workload that was on the node: whose it is, what was forecast, where it went, and where it is now."""
     now = {(one.namespace, one.workload): where_is(one) for one in report.workloads}
     went = {(one.namespace, one.workload): where_is(one) for one in report.went}
     first = {(one.namespace, one.workload): one for one in (*report.workloads, *report.went)}
     return [
-        (f"{one.namespace}/{one.workload}", one.owner or "not known", one.kind, went.get(key, ""), now.get(key, ""))
+        (
+            f"{one.namespace}/{one.workload}",
+            one.owner or "not known",
+            one.kind,
+            foretold(one.forecast) if one.forecast else "",
+            went.get(key, ""),
+            now.get(key, ""),
+        )
         for key, one in first.items()
     ]
 
 
 def where_is(one: Whereabouts) -> str:
-    """Where a workload is, in words."""
-    return f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
+    """Where a workload is, in words; marked if that is not as forecast."""
+    said = f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
+    return f"{said} ({NOT_AS_FORECAST[one.held]})" if one.held in NOT_AS_FORECAST else said
 
 
 def _losses(losses: Sequence[Loss]) -> list[str]:
