@@ -18,15 +18,17 @@ TOLERATE_EVERYTHING = [{"operator": "Exists"}]
 class Work:
     """What a workload asks for and how it behaves.
 
-    ``node`` pins it to one node. ``lingers`` is how many seconds its program takes to end when asked to;
-    ``finishes_after`` how many until it ends by itself (0: never). ``spread`` names a group of workloads that keeps
-    apart where it can. ``fraction`` is a share of one GPU (with ``gpus`` 0); ``volumes`` are mounted nowhere.
+    ``node`` pins it to one node, ``prefers`` names one where it starts if there is room. ``lingers`` is how many
+    seconds its program takes to end when asked to; ``finishes_after`` how many until it ends by itself (0: never).
+    ``spread`` names a group of workloads that keeps apart where it can. ``fraction`` is a share of one GPU (with
+    ``gpus`` 0); ``volumes`` are mounted nowhere.
     """
 
     project: str = "team-a"
     user: str = "anna"
     gpus: int = 1
     node: str = ""
+    prefers: str = ""
     lingers: float = 0
     finishes_after: float = 0
     grace_seconds: int = 30
@@ -185,9 +187,11 @@ def _pod_spec(work: Work, priority: str) -> JSON:
     if priority:
         spec["priorityClassName"] = priority
     if work.node:
-        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [work.node]}]}
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_named(work.node)]}}
         spec["affinity"] = {"nodeAffinity": required}
+    elif work.prefers:
+        preferred = [{"weight": 100, "preference": _named(work.prefers)}]
+        spec["affinity"] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
     if work.spread:
         spec["topologySpreadConstraints"] = [
             {
@@ -202,3 +206,7 @@ def _pod_spec(work: Work, priority: str) -> JSON:
     if work.volumes:
         spec["volumes"] = list(work.volumes)
     return spec
+
+
+def _named(node: str) -> JSON:
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
