@@ -20,7 +20,8 @@ _DRAINS = ("evict", "taint", "see-gone")
 
 def of(api: Api, seen: Observation, made: Plan, service_namespaces: Collection[str] = ()) -> Plan:
     """The plan with the details of its workloads, and with what stays if the node is still to be drained."""
-    drains = any(step.name in _DRAINS for step in made.steps)
+    # A node that failed has nothing to stay behind: what Kubernetes holds for it is told elsewhere.
+    drains = made.procedure in ("planned", "remove") and any(step.name in _DRAINS for step in made.steps)
     stays = staying_behind.beforehand(seen.pods, seen.taken) if drains else ()
     if not made.workloads:
         return made.model_copy(update={"stays": stays})
