@@ -6,13 +6,15 @@ a pod that does not go is named, with the reason, and the machine is not shut do
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 from cluster import pods, staying_behind, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Blocked, Failed
+from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.node import drained_by_taint
+from cluster.record import noted
 from cluster.step import Seen, Step
 from cluster.watching import until
 
@@ -123,12 +125,16 @@ def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
 def _still_there(downtime: Downtime, seconds: float) -> Failed:
     left = remaining(of_node(downtime))
     found = [staying_behind.still_there(pod, datetime.now(UTC)) for pod in left]
+    remedies = staying_behind.remedies(found[:10])
     named = "; ".join(f"{one.pod}: {one.detail}" for one in found[:10])
     more = f" (and {len(left) - 10} more)" if len(left) > 10 else ""
+    with contextlib.suppress(DowntimeError):  # for the status of the node; what is wrong is told anyway
+        said = f"the time for the drain is up, and pods are still there: {named}{more}. {remedies}"
+        downtime.write(lambda old: noted(old, said))
     return Failed(
         "pods-remain",
         f"After {seconds / 60:.0f} minutes {len(left)} pods are still on {downtime.node}: {named}{more}. "
         "The taint stays, nothing was force-deleted, and the machine was not shut down",
-        f"See to these pods with their owners ({staying_behind.remedies(found[:10])}); then 'downtime resume "
+        f"See to these pods with their owners ({remedies}); then 'downtime resume "
         f"{downtime.node}' waits again, or 'downtime abort {downtime.node}' takes the taint off.",
     )

@@ -15,12 +15,12 @@ from cluster import (
     losses,
     node,
     outage,
+    plan_details,
     planners,
     procedures,
     reach,
     recovery,
     taking_over,
-    telling,
 )
 from cluster.api import Api
 from cluster.config import Settings
@@ -73,7 +73,7 @@ def _plan(
     api: Api, settings: Settings, name: str, options: Options, record: Record | None, depth: Depth
 ) -> tuple[Observation, Plan]:
     seen, made = _judged(api, settings, name, options, record, depth)
-    return seen, telling.of(api, seen, made, settings.drain.service_namespaces)
+    return seen, plan_details.of(api, seen, made, settings.drain.service_namespaces)
 
 
 def _judged(

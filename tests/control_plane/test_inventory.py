@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cluster import api as apis
-from cluster import observation, planning, telling
+from cluster import observation, plan_details, planning
 from cluster.errors import Failed
 from cluster.plan import Plan, Workload
 from deployments import text_plan
@@ -25,6 +25,7 @@ from lab.simulated import cluster
 from tests.control_plane import driving
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.protocol_settings import SECOND, settings_of
+from tests.control_plane.protocol_states import record_of
 from tests.control_plane.test_observation import Recorder
 
 JSON = dict[str, Any]
@@ -235,7 +236,7 @@ def test_other_pods_are_asked_for_in_the_workloads_own_namespaces_alone(ground: 
     api = apis.connect(settings.cluster)
     seen = observation.observe(api, HERE, settings)
     recorder = Recorder(api._client)
-    telling.of(apis.Api(recorder, api.timeout, api.patience), seen, plan)
+    plan_details.of(apis.Api(recorder, api.timeout, api.patience), seen, plan)
     lists = [url.partition("?")[0] for url in recorder.asked]
     assert set(lists) == {PODS, "/api/v1/persistentvolumes"}
     assert len(lists) <= 6
@@ -249,6 +250,9 @@ def test_a_drain_does_to_each_what_the_plan_said_and_names_the_pod_that_is_held(
     assert error.value.code == "pods-remain"
     assert f"{TEAM}/inv-held: deleted, but held by finalizer {FINALIZER}" in error.value.message
     assert "what belongs to example.org must take it off" in error.value.remedy
+    record = record_of(ground.api, HERE)
+    assert record is not None
+    assert f"held by finalizer {FINALIZER}" in record["timeline"][-1]["text"]
     ground.api.patch(f"{PODS}/inv-held", {"metadata": {"finalizers": None}})
     for name in ("inv-train", "inv-old", "inv-serve"):
         nodes = until(lambda name=name: ground.running(name), seconds=20, what=f"{name} does not run")  # type: ignore[misc]
