@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from cluster import showing_workloads
 from cluster.plan import Finding, Forecast, Loss, Plan, Whereabouts, Workload
 from cluster.question import TYPED, Question
 from cluster.report import Report
@@ -94,6 +95,12 @@ def plan_markdown(plan: Plan) -> str:
     if plan.workloads:
         rows = workload_rows(plan)
         parts += ["## Workloads on the node", _table(list(rows[0]), [list(row.values()) for row in rows])]
+    if plan.stays:
+        lines = (
+            f"- {escaped(said, 2000)}{f'. {escaped(remedy, 2000)}' if remedy else ''}"
+            for said, remedy in showing_workloads.stays(plan.stays)
+        )
+        parts += ["## What stays on the node", "\n".join(lines)]
     return _joined([*parts, *_losses(plan.losses), *_recovery(plan.recovery)])
 
 
@@ -295,9 +302,9 @@ def _row(one: Workload) -> dict[str, str]:
         f"{one.namespace}/{one.name}",
         one.owner or "not known",
         one.kind,
-        f"{one.gpus:g}" if one.gpus else "",
-        str(len(one.pods)),
-        becomes(one),
+        showing_workloads.gpus(one),
+        showing_workloads.pods(one),
+        "; ".join(part for part in (becomes(one), showing_workloads.facts(one)) if part),
     )
     return dict(zip(_COLUMNS, cells, strict=True))
 
