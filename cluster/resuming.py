@@ -1,7 +1,7 @@
 """Resuming, once the node is back in service or drained for good, what this downtime suspended, and nothing else.
 
-Somebody may have resumed or deleted it meanwhile: that is noted. What cannot be resumed does not keep the node: it stays
-in the record as a change that stands, and is a warning of the report.
+Somebody may have resumed or deleted it meanwhile: that is noted. What cannot be resumed does not keep the node: it
+stays in the record as a change that stands, and is a warning of the report.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cluster import runai_errors, runai_http, runai_workloads
@@ -19,6 +19,7 @@ from cluster.runai_workloads import Collection, RestPod, RestWorkload
 from cluster.secret_refs import resolve
 from cluster.secret_text import Secret
 
+T = TypeVar("T")
 _PAGE = 500
 _MOST_PAGES = 100
 
@@ -53,7 +54,7 @@ class RunaiApi:
             # Only "full" answers name the project.
             more = [("completed", "false"), ("verbosity", "full"), ("limit", str(_PAGE)), ("offset", str(len(found)))]
             document = self._session.call("GET", path, [*filters, *more])
-            page = self._understood(lambda told=document: runai_workloads.page(told), f"GET {path}")
+            page = self._understood(runai_workloads.page, document, f"GET {path}")
             # Older versions may not know the filter: what is on another node is none of ours.
             found += page.pods
             if not page.next or not page.pods:
@@ -73,7 +74,7 @@ class RunaiApi:
             if error.status == 404:
                 return None
             raise
-        return self._understood(lambda: runai_workloads.workload(document), f"GET {path}")
+        return self._understood(runai_workloads.workload, document, f"GET {path}")
 
     def suspend(self, collection: Collection, id_: str, around: Around = nullcontext) -> None:
         """Ask for a suspension. That it is accepted does not say that it is done.
@@ -90,9 +91,9 @@ class RunaiApi:
         """Ask for a resumption, as ``suspend``."""
         self._session.call("POST", f"{_path(collection, id_)}/resume", around=around)
 
-    def _understood(self, read: Any, asked: str) -> Any:
+    def _understood(self, read: Callable[[Any], T], document: Any, asked: str) -> T:
         try:
-            return read()
+            return read(document)
         except ValueError as error:
             raise runai_errors.odd(self.url, asked, self._session.masked(str(error))) from None
 

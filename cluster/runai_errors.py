@@ -1,4 +1,4 @@
-"""What goes wrong with Run:ai's REST API, in its own words and with a remedy. No token and no secret is in any of it."""
+"""What goes wrong with Run:ai's REST API, in its own words and with a remedy, without token and secret."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Source: https://run-ai-docs.nvidia.com/api (Pods, Workloads). ``type`` is a free
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,6 +41,9 @@ _OF_KIND: dict[str, Collection] = {
 
 class _Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+T = TypeVar("T", bound=_Told)
 
 
 class RestPod(_Told):
@@ -100,7 +103,7 @@ def workload(document: Any) -> RestWorkload:
     return _parsed(RestWorkload, document)
 
 
-def _parsed(model: type[Any], document: Any) -> Any:
+def _parsed(model: type[T], document: Any) -> T:
     try:
         return model.model_validate(document)
     except ValidationError as error:
