@@ -1,0 +1,195 @@
+"""Interactive work suspended before a drain through Run:ai's REST API, and only ours resumed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster import api as apis
+from cluster import performing, planning, suspending, waiting
+from cluster.config import Settings
+from cluster.downtime import Downtime, Start, enter, go_on
+from cluster.errors import DowntimeError, Waiting
+from cluster.options import PlannedOptions
+from cluster.plan import Workload
+from cluster.record import Record
+from cluster.step import perform
+from lab.api import Api
+from lab.layout import Lab
+from lab.patience import until
+from lab.runai.workloads import Work, interactive, training
+from tests.control_plane import suspending_there
+from tests.control_plane.conftest import MakeNode, MakeObject
+from tests.control_plane.driving import UNATTENDED
+from tests.control_plane.protocol_states import untouched
+from tests.control_plane.suspending_there import RestApi
+
+JSON = dict[str, Any]
+NAMESPACE = "runai-team-a"
+WHO = "grace@desk"
+STAYING_UP = UNATTENDED.model_copy(update={"shut_down": False})
+Make = Callable[[JSON], str]
+
+
+@pytest.fixture(scope="module")
+def rest(lab: Lab) -> Iterator[RestApi]:
+    with suspending_there.running(lab) as made:
+        yield made
+
+
+@pytest.fixture
+def node(make_node: MakeNode) -> str:
+    return make_node(role="cpu").node
+
+
+@pytest.fixture
+def settings(rest: RestApi, node: str) -> Settings:
+    """Read after the node was made."""
+    return rest.settings()
+
+
+@pytest.fixture
+def make(lab_api: Api, node: str, make_object: MakeObject) -> Make:
+    """Makes a workload, waits until it runs on the node, and tells its id."""
+
+    def made(body: JSON) -> str:
+        uid = str(make_object(body)["metadata"]["uid"])
+        name = body["metadata"]["name"]
+        until(lambda: any(one.startswith(name) for one in running(lab_api, node)), seconds=30, what=f"{name} runs not")
+        return uid
+
+    return made
+
+
+def running(api: Api, node: str) -> list[str]:
+    found = api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?fieldSelector=spec.nodeName={node}")
+    return [pod["metadata"]["name"] for pod in found if pod["status"].get("phase") == "Running"]
+
+
+def work(node: str) -> Work:
+    return Work(node=node, grace_seconds=1, gpus=0, user="grace")
+
+
+def through(
+    settings: Settings,
+    node: str,
+    suspends: Callable[[Downtime, dict[str, Workload]], None],
+    options: PlannedOptions = STAYING_UP,
+) -> Record:
+    """Planned maintenance, in which workloads are suspended once the node is cordoned, as somebody decided then."""
+    api = apis.connect(settings.cluster)
+    _, plan = planning.plan(api, settings, node, options, depth="sizes")
+    with enter(api, settings, Start("planned", node, options, plan.recovery, WHO)) as downtime:
+        from cluster import procedures, scheduling
+
+        perform(downtime, procedures.table()["recovery-gate"])
+        perform(downtime, scheduling.CORDON)
+        _, now = planning.look_again(downtime)
+        suspends(downtime, {one.name: one for one in now.workloads})
+        performing.perform_all(downtime)
+        return downtime.record
+
+
+def changes(record: Record) -> dict[str, str]:
+    return {one.what: one.state for one in record.changes if one.what.startswith("suspended ")}
+
+
+def test_what_was_suspended_is_gone_from_the_node_and_only_that_is_resumed(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    ours, theirs = make(interactive("notebook", work(node))), make(interactive("stopped", work(node)))
+    train = make(training("train", work(node)))
+    seen: list[tuple[str, str]] = []
+
+    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+        # Its owner stops one of them in the last moment.
+        rest.call("POST", f"workspaces/{theirs}/suspend")
+        found = suspending.suspend(downtime, [workloads["notebook"], workloads["stopped"], workloads["train"]], WHO)
+        seen.extend((one.key.rpartition("/")[2], one.how) for one in found)
+        assert [one for one in running(lab_api, node) if not one.startswith("stopped")] == []
+
+    record = through(settings, node, suspends)
+    assert seen == [("notebook", "suspended"), ("stopped", "stopped-already"), ("train", "suspended")]
+    assert record.phase == "closed"
+    assert set(changes(record).values()) == {"undone"}
+    assert len(changes(record)) == 2
+    assert any(f"{WHO} suspends {NAMESPACE}/StatefulSet/notebook" in one.text for one in record.timeline)
+    assert [rest.phase(one) in ("Running", "Pending") for one in (ours, train)] == [True, True]
+    assert rest.phase(theirs) == "Stopped"
+    assert untouched(lab_api, node)
+    until(lambda: "notebook-0" in running(lab_api, node), seconds=30, what="the notebook is not back")
+
+
+def test_who_backs_out_resumes_and_finds_what_others_resumed_or_deleted(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    names = ("mine", "resumed", "deleted")
+    ids = {name: make(interactive(name, work(node))) for name in names}
+    holding = STAYING_UP.model_copy(update={"hold": True})
+
+    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+        suspending.suspend(downtime, [workloads[name] for name in names], WHO)
+
+    with pytest.raises(Waiting):
+        through(settings, node, suspends, holding)
+    rest.call("POST", f"workspaces/{ids['resumed']}/resume")
+    lab_api.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/deleted", propagationPolicy="Background")
+    api = apis.connect(settings.cluster)
+    with go_on(api, settings, node, abort=True) as downtime:
+        waiting.answer_by_resuming(downtime, WHO)
+        performing.perform_all(downtime)
+        record = downtime.record
+    assert record.phase == "closed"
+    assert set(changes(record).values()) == {"undone"}
+    assert rest.phase(ids["mine"]) in ("Running", "Pending")
+    said = [one.text for one in record.timeline]
+    assert any("StatefulSet/resumed is not stopped" in one and "somebody resumed it already" in one for one in said)
+    assert any("StatefulSet/deleted was deleted meanwhile" in one for one in said)
+
+
+def test_resumption_that_is_refused_does_not_keep_the_node_and_is_a_warning(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    from cluster import report
+
+    id_ = make(interactive("refused", work(node)))
+
+    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+        suspending.suspend(downtime, [workloads["refused"]], WHO)
+
+    with rest.fault("refuses-resume"):
+        record = through(settings, node, suspends)
+    assert record.phase == "closed"
+    assert untouched(lab_api, node)
+    assert record.standing() == (f"suspended {NAMESPACE}/StatefulSet/refused workspaces/{id_}",)
+    [warning] = report.of_record(record).warnings
+    assert warning.code == "still-suspended"
+    assert "the quota of its project is used up" in warning.message
+    assert f"runai workspace resume --uuid={id_}" in warning.remedy
+    rest.call("POST", f"workspaces/{id_}/resume")
+
+
+def test_refused_suspension_is_told_in_the_words_of_the_api_and_what_was_done_before_stands(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    first, second = make(interactive("first", work(node))), make(interactive("second", work(node)))
+    raised: list[DowntimeError] = []
+
+    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+        suspending.suspend(downtime, [workloads["first"]], WHO)
+        with rest.fault("refuses-suspend"), pytest.raises(DowntimeError) as error:
+            suspending.suspend(downtime, [workloads["first"], workloads["second"]], WHO)
+        raised.append(error.value)
+
+    record = through(settings, node, suspends, STAYING_UP.model_copy(update={"interactive": "evict"}))
+    assert (raised[0].code, raised[0].exit_code) == ("runai-refused", 3)
+    assert "a policy of its project forbids it" in raised[0].message
+    assert raised[0].changed == ("cordon", f"suspended {NAMESPACE}/StatefulSet/first workspaces/{first}")
+    assert changes(record) == {
+        f"suspended {NAMESPACE}/StatefulSet/first": "undone",
+        f"suspended {NAMESPACE}/StatefulSet/second": "undone",
+    }
+    assert rest.phase(second) in ("Running", "Pending")
+    assert rest.secret not in record.model_dump_json()
