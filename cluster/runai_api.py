@@ -61,6 +61,16 @@ class RunaiApi:
                 return tuple(one for one in found if one.node in (None, node))
         raise runai_errors.odd(self.url, f"GET {path}", f"it has more than {_MOST_PAGES} pages")
 
+    def see(self) -> None:
+        """See that workloads are shown at all.
+
+        Raises:
+            RunaiError: as ``pods_on``.
+        """
+        path = "/api/v1/workloads/pods"
+        document = self._session.call("GET", path, [("limit", "1")])
+        self._understood(runai_workloads.page, document, f"GET {path}")
+
     def workload(self, id_: str) -> RestWorkload | None:
         """One workload, as it is now; None: there is none (any more).
 

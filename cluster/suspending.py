@@ -35,11 +35,11 @@ class Suspended(NamedTuple):
     Attributes:
         key: as ``Workload.key``.
         how: ``suspended``: by this downtime, and resumed by it; ``stopped-already``: by somebody else, and left so;
-            ``over``: it has ended, or is being deleted.
+            ``over``: it has ended, or is being deleted; ``gone``: its pods have left the node by themselves.
     """
 
     key: str
-    how: Literal["suspended", "stopped-already", "over"]
+    how: Literal["suspended", "stopped-already", "over", "gone"]
 
 
 class _Found(NamedTuple):
@@ -80,11 +80,11 @@ def suspend(downtime: Downtime, workloads: Iterable[Workload], who: str) -> tupl
         _require_possible(downtime)
         with runai_api.opened(downtime.api, downtime.settings) as rest:
             settle(downtime, rest, [one.key for one in wanted])
-            found = _look(downtime, rest, wanted)
+            found, gone = _look(downtime, rest, wanted)
             _require_suspendable(downtime, found)
             how = [_ask(downtime, rest, one, who) for one in found]
             _see_stopped(downtime, rest, [one for one, did in zip(found, how, strict=True) if did.how != "over"])
-            return tuple(how)
+            return (*how, *(Suspended(one.key, "gone") for one in gone))
     except DowntimeError as error:
         error.changed = error.changed or downtime.record.standing()
         raise
@@ -131,9 +131,11 @@ def _require_possible(downtime: Downtime) -> None:
         )
 
 
-def _look(downtime: Downtime, rest: RunaiApi, wanted: tuple[Workload, ...]) -> list[_Found]:
+def _look(downtime: Downtime, rest: RunaiApi, wanted: tuple[Workload, ...]) -> tuple[list[_Found], list[Workload]]:
+    """Each of them as the API knows it; and those of which nothing is left on the node."""
     pods: tuple[RestPod, ...] | None = None
-    found = []
+    found, gone = list[_Found](), list[Workload]()
+    here = downtime.api.list(_PODS, fields=f"spec.nodeName={downtime.node}")
     for one in wanted:
         known = suspensions.of(downtime.record, one.key)
         if known is not None:
@@ -141,9 +143,12 @@ def _look(downtime: Downtime, rest: RunaiApi, wanted: tuple[Workload, ...]) -> l
             if now is not None:
                 found.append(_Found(one, now, known.value))
                 continue
+        if not _pods_of(one, here):
+            gone.append(one)
+            continue
         pods = rest.pods_on(downtime.node) if pods is None else pods
         found.append(_identified(downtime, rest, one, pods))
-    return found
+    return found, gone
 
 
 def _identified(downtime: Downtime, rest: RunaiApi, wanted: Workload, pods: tuple[RestPod, ...]) -> _Found:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +26,9 @@ from lab.runai.workloads import Work, interactive, training
 from tests.control_plane import suspending_there
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.driving import UNATTENDED
-from tests.control_plane.protocol_states import untouched
+from tests.control_plane.kill_ground import HURRIED, Ground, Killing, When, label
+from tests.control_plane.killing_proxy import Relay, Request
+from tests.control_plane.protocol_states import record_of, untouched
 from tests.control_plane.suspending_there import RestApi
 
 JSON = dict[str, Any]
@@ -63,6 +68,17 @@ def make(lab_api: Api, node: str, make_object: MakeObject) -> Make:
     return made
 
 
+class KilledAt(Killing):
+    """Kills the process at the first write of a record that says so of a change."""
+
+    def __init__(self, said: str, when: When) -> None:
+        super().__init__(when=when)
+        self.said = said
+
+    def _is_it(self, request: Request, number: int) -> bool:
+        return self.said in label(request)
+
+
 def running(api: Api, node: str) -> list[str]:
     found = api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?fieldSelector=spec.nodeName={node}")
     return [pod["metadata"]["name"] for pod in found if pod["status"].get("phase") == "Running"]
@@ -70,6 +86,11 @@ def running(api: Api, node: str) -> list[str]:
 
 def work(node: str) -> Work:
     return Work(node=node, grace_seconds=1, gpus=0, user="grace")
+
+
+@pytest.fixture
+def ground(lab: Lab, lab_api: Api, relay: Relay, tmp_path: Path, rest: RestApi) -> Ground:
+    return replace(Ground(lab, lab_api, relay, tmp_path), variables={**HURRIED, **rest.variables()})
 
 
 def through(
@@ -99,25 +120,34 @@ def changes(record: Record) -> dict[str, str]:
 def test_what_was_suspended_is_gone_from_the_node_and_only_that_is_resumed(
     lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
 ) -> None:
-    ours, theirs = make(interactive("notebook", work(node))), make(interactive("stopped", work(node)))
+    ours, left = make(interactive("notebook", work(node))), make(interactive("left", work(node)))
+    theirs = make(interactive("stopped", replace(work(node), lingers=3, grace_seconds=10)))
     train = make(training("train", work(node)))
     seen: list[tuple[str, str]] = []
 
     def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
-        # Its owner stops one of them in the last moment.
+        # Their owners stop two of them in the last moment, and of one nothing is left.
+        rest.call("POST", f"workspaces/{left}/suspend")
+        until(lambda: rest.phase(left) == "Stopped", seconds=20, what="it does not stop")
         rest.call("POST", f"workspaces/{theirs}/suspend")
-        found = suspending.suspend(downtime, [workloads["notebook"], workloads["stopped"], workloads["train"]], WHO)
+        assert rest.phase(theirs) == "Stopping"
+        found = suspending.suspend(downtime, workloads.values(), WHO)
         seen.extend((one.key.rpartition("/")[2], one.how) for one in found)
-        assert [one for one in running(lab_api, node) if not one.startswith("stopped")] == []
+        assert running(lab_api, node) == []
 
     record = through(settings, node, suspends)
-    assert seen == [("notebook", "suspended"), ("stopped", "stopped-already"), ("train", "suspended")]
+    assert dict(seen) == {
+        "notebook": "suspended",
+        "train": "suspended",
+        "stopped": "stopped-already",
+        "left": "gone",
+    }
     assert record.phase == "closed"
     assert set(changes(record).values()) == {"undone"}
     assert len(changes(record)) == 2
     assert any(f"{WHO} suspends {NAMESPACE}/StatefulSet/notebook" in one.text for one in record.timeline)
     assert [rest.phase(one) in ("Running", "Pending") for one in (ours, train)] == [True, True]
-    assert rest.phase(theirs) == "Stopped"
+    assert {rest.phase(theirs), rest.phase(left)} == {"Stopped"}
     assert untouched(lab_api, node)
     until(lambda: "notebook-0" in running(lab_api, node), seconds=30, what="the notebook is not back")
 
@@ -193,3 +223,30 @@ def test_refused_suspension_is_told_in_the_words_of_the_api_and_what_was_done_be
     }
     assert rest.phase(second) in ("Running", "Pending")
     assert rest.secret not in record.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("state", "when", "phases"),
+    [
+        pytest.param("intended", "after", {"Running"}, id="before it is asked for"),
+        pytest.param("made", "before", {"Stopped"}, id="between the suspension and its record"),
+        pytest.param("undone", "before", {"Running", "Pending"}, id="between the resumption and its record"),
+    ],
+)
+def test_process_that_is_killed_in_the_middle_is_taken_up(
+    ground: Ground, rest: RestApi, node: str, make: Make, state: str, when: When, phases: set[str]
+) -> None:
+    name = f"killed-{state}"
+    id_ = make(interactive(name, work(node)))
+    what = f"suspended {NAMESPACE}/StatefulSet/{name}"
+    script = KilledAt(f"{what} {state}", when)
+    ended = ground.under(script, "suspend", node, shut_down=False)
+    assert ended.status == -signal.SIGKILL, ended.said
+    assert rest.phase(id_) in phases
+    ended = ground.finish("resume", node)
+    assert ended.status == 0, ended.said
+    record = record_of(ground.api, node)
+    assert record is not None
+    assert record["phase"] == "closed"
+    assert [one["state"] for one in record["changes"] if one["what"] == what] == ["undone"]
+    until(lambda: rest.phase(id_) == "Running", seconds=30, what="it does not run again")

@@ -239,7 +239,8 @@ def test_plain_http_is_refused_but_for_this_machine(secret: SecretRef) -> None:
         assert RunaiSettings(url=url, client_id="x", client_secret=secret).url == url
     with pytest.raises(ValueError, match="plain http"):
         RunaiSettings(url="http://runai.example.org", client_id="x", client_secret=secret)
-    assert RunaiSettings(url="http://runai.example.org", client_id="x", client_secret=secret, allow_http=True)
+    clear = RunaiSettings(url="http://runai.example.org", client_id="x", client_secret=secret, allow_http=True)
+    assert clear.allow_http
 
 
 @pytest.mark.parametrize(
