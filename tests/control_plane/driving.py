@@ -14,9 +14,10 @@ from typing import Any
 from cluster import api as apis
 from cluster import config, performing, planning, procedures, suspending, waiting
 from cluster.config import Settings
-from cluster.downtime import Ask, Say, Start, enter, go_on, silent
+from cluster.downtime import Ask, Downtime, Say, Start, enter, go_on, silent
 from cluster.errors import Blocked, DowntimeError
 from cluster.options import Options, PlannedOptions, RejoinOptions
+from cluster.plan import Workload
 from cluster.record import Record
 from cluster.step import perform
 from tests.control_plane import recovering, removing
@@ -49,15 +50,25 @@ def run(
         return downtime.record
 
 
-def suspend(settings: Settings, node: str, options: PlannedOptions, say: Say = silent) -> Record:
-    """Planned maintenance, in which all workloads are suspended once the node is cordoned, as somebody decided."""
+def _all(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
+    suspending.suspend(downtime, workloads, WHO)
+
+
+def suspend(
+    settings: Settings,
+    node: str,
+    options: PlannedOptions = UNATTENDED,
+    say: Say = silent,
+    suspends: Callable[[Downtime, tuple[Workload, ...]], None] = _all,
+) -> Record:
+    """Planned maintenance, in which workloads are suspended once the node is cordoned, as somebody decided then."""
     api = apis.connect(settings.cluster)
     _, plan = planning.plan(api, settings, node, options)
     with enter(api, settings, Start("planned", node, options, plan.recovery, WHO), say) as downtime:
         for name in ("recovery-gate", "cordon"):
             perform(downtime, procedures.table()[name])
         _, now = planning.look_again(downtime)
-        suspending.suspend(downtime, now.workloads, WHO)
+        suspends(downtime, now.workloads)
         performing.perform_all(downtime)
         return downtime.record
 

@@ -10,20 +10,18 @@ from typing import Any
 
 import pytest
 
-from cluster import api as apis
-from cluster import performing, planning, suspending, waiting
+from cluster import report, suspending
 from cluster.config import Settings
-from cluster.downtime import Downtime, Start, enter, go_on
-from cluster.errors import DowntimeError, Waiting
+from cluster.downtime import Downtime
+from cluster.errors import DowntimeError, Failed, Waiting
 from cluster.options import PlannedOptions
 from cluster.plan import Workload
 from cluster.record import Record
-from cluster.step import perform
 from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
 from lab.runai.workloads import Work, interactive, training
-from tests.control_plane import suspending_there
+from tests.control_plane import driving, removing, suspending_there
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.kill_ground import HURRIED, Ground, Killing, When, label
@@ -35,6 +33,7 @@ JSON = dict[str, Any]
 NAMESPACE = "runai-team-a"
 WHO = "grace@desk"
 STAYING_UP = UNATTENDED.model_copy(update={"shut_down": False})
+HOLDING = STAYING_UP.model_copy(update={"hold": True})
 Make = Callable[[JSON], str]
 
 
@@ -100,17 +99,15 @@ def through(
     options: PlannedOptions = STAYING_UP,
 ) -> Record:
     """Planned maintenance, in which workloads are suspended once the node is cordoned, as somebody decided then."""
-    api = apis.connect(settings.cluster)
-    _, plan = planning.plan(api, settings, node, options, depth="sizes")
-    with enter(api, settings, Start("planned", node, options, plan.recovery, WHO)) as downtime:
-        from cluster import procedures, scheduling
 
-        perform(downtime, procedures.table()["recovery-gate"])
-        perform(downtime, scheduling.CORDON)
-        _, now = planning.look_again(downtime)
-        suspends(downtime, {one.name: one for one in now.workloads})
-        performing.perform_all(downtime)
-        return downtime.record
+    def by_name(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
+        suspends(downtime, {one.name: one for one in workloads})
+
+    return driving.suspend(settings, node, options, suspends=by_name)
+
+
+def suspends_all(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+    suspending.suspend(downtime, workloads.values(), WHO)
 
 
 def changes(record: Record) -> dict[str, str]:
@@ -157,20 +154,12 @@ def test_who_backs_out_resumes_and_finds_what_others_resumed_or_deleted(
 ) -> None:
     names = ("mine", "resumed", "deleted")
     ids = {name: make(interactive(name, work(node))) for name in names}
-    holding = STAYING_UP.model_copy(update={"hold": True})
-
-    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
-        suspending.suspend(downtime, [workloads[name] for name in names], WHO)
 
     with pytest.raises(Waiting):
-        through(settings, node, suspends, holding)
+        through(settings, node, suspends_all, HOLDING)
     rest.call("POST", f"workspaces/{ids['resumed']}/resume")
     lab_api.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/deleted", propagationPolicy="Background")
-    api = apis.connect(settings.cluster)
-    with go_on(api, settings, node, abort=True) as downtime:
-        waiting.answer_by_resuming(downtime, WHO)
-        performing.perform_all(downtime)
-        record = downtime.record
+    record = driving.abort(settings, node)
     assert record.phase == "closed"
     assert set(changes(record).values()) == {"undone"}
     assert rest.phase(ids["mine"]) in ("Running", "Pending")
@@ -182,15 +171,10 @@ def test_who_backs_out_resumes_and_finds_what_others_resumed_or_deleted(
 def test_resumption_that_is_refused_does_not_keep_the_node_and_is_a_warning(
     lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
 ) -> None:
-    from cluster import report
-
     id_ = make(interactive("refused", work(node)))
 
-    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
-        suspending.suspend(downtime, [workloads["refused"]], WHO)
-
     with rest.fault("refuses-resume"):
-        record = through(settings, node, suspends)
+        record = through(settings, node, suspends_all)
     assert record.phase == "closed"
     assert untouched(lab_api, node)
     assert record.standing() == (f"suspended {NAMESPACE}/StatefulSet/refused workspaces/{id_}",)
@@ -223,6 +207,51 @@ def test_refused_suspension_is_told_in_the_words_of_the_api_and_what_was_done_be
     }
     assert rest.phase(second) in ("Running", "Pending")
     assert rest.secret not in record.model_dump_json()
+
+
+def test_suspension_that_is_accepted_and_never_done_is_an_error_and_nothing_is_evicted_for_it(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    make(interactive("stays", work(node)))
+    hasty = rest.settings(settings, stop_minutes=0.05)
+    with rest.fault("forgets"), pytest.raises(Failed) as failed:
+        through(hasty, node, suspends_all)
+    assert failed.value.code == "not-suspended"
+    assert "pods stays-0 still on" in failed.value.message
+    assert failed.value.changed[1].endswith("(intended)")
+    assert running(lab_api, node) == ["stays-0"]
+    record = driving.abort(settings, node)
+    assert set(changes(record).values()) == {"undone"}
+    assert any("it was not suspended after all" in one.text for one in record.timeline)
+    assert untouched(lab_api, node)
+
+
+def test_removal_resumes_what_the_maintenance_that_it_takes_over_suspended_once_the_node_is_drained(
+    lab: Lab, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    id_ = make(interactive("elsewhere", work(node)))
+    with pytest.raises(Waiting):
+        through(settings, node, suspends_all, HOLDING)
+    assert rest.phase(id_) == "Stopped"
+    record = removing.remove(rest.settings(removing.settings_of(lab)), node)
+    assert record.phase == "closed"
+    assert set(changes(record).values()) == {"undone"}
+    order = [record.steps[name].at for name in ("see-gone", "resume-workloads", "reset-host", "delete-node")]
+    assert order == sorted(order)
+    assert rest.phase(id_) == "Pending", "it wants no other node"
+
+
+def test_work_is_resumed_although_the_node_was_deleted_in_the_middle(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    id_ = make(interactive("orphan", work(node)))
+    with pytest.raises(Waiting):
+        through(settings, node, suspends_all, HOLDING)
+    lab_api.delete(f"/api/v1/nodes/{node}")
+    record = driving.abort(settings, node)
+    assert record.phase == "closed"
+    assert set(changes(record).values()) == {"undone"}
+    assert rest.phase(id_) == "Pending"
 
 
 @pytest.mark.parametrize(
