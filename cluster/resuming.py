@@ -6,11 +6,12 @@ stays in the record as a change that stands, and is a warning of the report.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Literal
 
 from cluster import runai_api, suspensions
 from cluster.downtime import Downtime
-from cluster.errors import Misused
+from cluster.errors import Blocked, Misused, Unreachable
 from cluster.probing import probe
 from cluster.record import Change
 from cluster.runai_api import RunaiApi
@@ -35,19 +36,23 @@ def resume(downtime: Downtime) -> None:
         LockLost: somebody else goes on with this downtime.
         Blocked: the record cannot be written.
     """
-    try:
-        with runai_api.opened(downtime.api, downtime.settings) as rest:
-            for one in suspensions.left(downtime.record):
-                try:
-                    _resume(downtime, rest, one)
-                except RunaiError as error:
-                    _note(downtime, one, error.message)
-                    if error.for_all:
-                        _note_others(downtime, error.message)
-                        return
-    except Misused as error:
-        # [runai] was taken out of the configuration, or its secret is gone.
-        _note_others(downtime, error.message)
+    with ExitStack() as stack:
+        try:
+            rest = stack.enter_context(runai_api.opened(downtime.api, downtime.settings))
+        except Unreachable:
+            raise
+        except (Misused, Blocked) as error:
+            # [runai] was taken out of the configuration, or its secret is gone or may not be read.
+            _note_all(downtime, error.message)
+            return
+        for one in suspensions.left(downtime.record):
+            try:
+                _resume(downtime, rest, one)
+            except RunaiError as error:
+                if error.for_all:
+                    _note_all(downtime, error.message)
+                    return
+                _note(downtime, one, error.message)
 
 
 def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
@@ -98,7 +103,7 @@ def _note(downtime: Downtime, one: Change, why: str) -> None:
     downtime.say(suspensions.STEP, f"{key} is NOT resumed: {why}. {suspensions.by_hand(one)}")
 
 
-def _note_others(downtime: Downtime, why: str) -> None:
+def _note_all(downtime: Downtime, why: str) -> None:
     for one in suspensions.left(downtime.record):
         _note(downtime, one, why)
 

@@ -27,7 +27,11 @@ class RunaiError(Blocked):
 
     @property
     def for_all(self) -> bool:
-        """Whether the next request would meet the same: it is not about one workload."""
+        """Whether the next request would meet the same, perhaps after long: it is not about one workload."""
+        return self.code != "runai-answer" and self._lasts
+
+    @property
+    def _lasts(self) -> bool:
         return self.status in (0, 401, 429) or self.status >= 500
 
 

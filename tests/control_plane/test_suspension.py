@@ -257,9 +257,15 @@ def test_work_is_resumed_although_the_node_was_deleted_in_the_middle(
 @pytest.mark.parametrize(
     ("state", "when", "phases"),
     [
-        pytest.param("intended", "after", {"Running"}, id="before it is asked for"),
+        pytest.param("intended", "after", {"Running"}, id="before it is asked for", marks=pytest.mark.long),
         pytest.param("made", "before", {"Stopped"}, id="between the suspension and its record"),
-        pytest.param("undone", "before", {"Running", "Pending"}, id="between the resumption and its record"),
+        pytest.param(
+            "undone",
+            "before",
+            {"Running", "Pending"},
+            id="between the resumption and its record",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_process_that_is_killed_in_the_middle_is_taken_up(

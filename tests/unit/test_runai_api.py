@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from cluster import config, runai_api
+from cluster import config, examination_runai, runai_api
 from cluster.config import ClusterSettings, Settings
 from cluster.errors import DowntimeError, Misused
 from cluster.runai_api import RunaiApi
 from cluster.runai_config import RunaiSettings
 from cluster.runai_errors import RunaiError
 from cluster.secret_refs import SecretRef
+from lab.runai import rest_faults
 from tests.unit.runai_server import JSON, Reply, Server, error, serving
 
 SECRET = "s3cret-of-the-service-account"
@@ -127,7 +128,7 @@ def test_retry_after_beyond_the_deadline_is_not_waited_for(server: Server, secre
     server.script[ONE] = [error(429, "Too many requests", "come back tomorrow", Retry_After="86400")]
     began = time.monotonic()
     found = refusal(server.url, secret)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert found.code == "runai-busy"
     assert "HTTP 429" in found.message
     assert "come back tomorrow" in found.message
@@ -139,7 +140,7 @@ def test_failing_api_is_asked_again_until_the_deadline(server: Server, secret: S
     found = refusal(server.url, secret)
     assert found.code == "runai-busy"
     assert "the database is away" in found.message
-    assert 1 < time.monotonic() - began < 5
+    assert 1 < time.monotonic() - began < 10
     assert len(server.asked(ONE)) >= 3
 
 
@@ -150,14 +151,14 @@ def test_what_fails_once_is_asked_again(server: Server, secret: SecretRef, broke
         assert api.workload("w-1") is not None
 
 
-@pytest.mark.parametrize("slow", [Reply(200, WORKLOAD, delay=5), Reply(200, WORKLOAD, trickle=0.2)])
+@pytest.mark.parametrize("slow", [Reply(200, WORKLOAD, delay=30), Reply(200, WORKLOAD, trickle=0.2)])
 def test_slow_api_is_given_up_at_the_deadline(server: Server, secret: SecretRef, slow: Reply) -> None:
     server.script[ONE] = [slow]
     began = time.monotonic()
     found = refusal(server.url, secret, timeout=0.5, patience=1)
     assert found.code == "runai-unreachable"
     assert "within 0.5 s" in found.message
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
 
 
 def test_api_that_is_not_there_is_named(secret: SecretRef) -> None:
@@ -279,3 +280,28 @@ def test_refusal_is_certain_only_where_the_api_itself_refuses(status: int, certa
     found = RunaiError("x", "y", "z")
     found.status = status
     assert (found.certain, found.for_all) == (certain, for_all)
+
+
+def test_doctor_says_whether_the_api_is_reached_and_what_to_do_if_not(server: Server, secret: SecretRef) -> None:
+    def lines(**values: Any) -> list[tuple[str, str, str]]:
+        section = RunaiSettings(url=server.url, client_id="downtime", client_secret=secret, patience=1, **values)
+        settings = Settings(cluster=ClusterSettings(uid="u"), runai=section)
+        found = examination_runai.lines(None, settings)  # type: ignore[arg-type]
+        return [(one.level, one.reason, one.remedy) for one in found]
+
+    server.script[PODS] = [Reply(200, {"pods": []})]
+    [(level, reason, _)] = lines()
+    assert (level, server.url in reason) == ("PASS", True)
+    server.script[PODS] = [error(403, "Forbidden", "no role")]
+    [(level, reason, remedy)] = lines()
+    assert (level, "no role" in reason, bool(remedy)) == ("FAILED", True, True)
+    none = Settings(cluster=ClusterSettings(uid="u"))
+    assert list(examination_runai.lines(None, none)) == []  # type: ignore[arg-type]
+
+
+def test_fault_of_the_stand_in_happens_as_often_as_it_was_set(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    assert not rest_faults.take(file, "too-many")
+    file.write_text('{"too-many": 2, "unauthorized": -1}')
+    assert [rest_faults.take(file, "too-many") for _ in range(3)] == [True, True, False]
+    assert [rest_faults.take(file, "unauthorized") for _ in range(3)] == [True, True, True]
