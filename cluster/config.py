@@ -30,6 +30,7 @@ from cluster.errors import Misused
 from cluster.hosts import split_address
 from cluster.max_unavailable import Limits
 from cluster.names import node_name
+from cluster.runai_config import RunaiSettings
 from cluster.secret_refs import HOW, SecretRef
 from cluster.xid_errors import OF_PROGRAMS
 
@@ -301,6 +302,8 @@ class Settings(BaseSettings):
     checks: ChecksSettings = ChecksSettings()
     limits: LimitsSettings = LimitsSettings()
     notify: NotifySettings = NotifySettings()
+    runai: RunaiSettings | None = None
+    """``[runai]``: the REST API of Run:ai; None: it is not used."""
 
     _source: Path = PrivateAttr(default=Path("downtime.toml"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words, workloads_first
+from cluster import designation_words, suspensions, workloads_first
 from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
@@ -33,6 +33,7 @@ def step(case: Case, name: str) -> PlannedStep:
         "untaint": lambda case: _taking_off(case, "taint"),
         "see-gpus": lambda _: ("See all GPUs allocatable that were recorded, while the node is still cordoned", ()),
         "uncordon": lambda case: _taking_off(case, "cordon"),
+        "resume-workloads": _resume_workloads,
         "see-service": lambda _: ("See the Run:ai service no worse than before", ()),
         "close": lambda case: ("Close the record", (f"close the record of {case.name}",)),
     }
@@ -83,6 +84,12 @@ def _about_interactive(case: Case) -> _Words:
     if case.options.interactive == "evict":
         return "Interactive work may be evicted, as chosen; nobody is asked", ()
     return "Ask a person if there is interactive work by then; there is none to ask about now", ()
+
+
+def _resume_workloads(case: Case) -> _Words:
+    ours = suspensions.left(case.record) if case.record is not None else ()
+    changes = tuple(f"resume {suspensions.key_of(one)}" for one in ours)
+    return "Resume the workloads that this downtime has suspended through Run:ai's API, and no others", changes
 
 
 def _shut_down(case: Case) -> _Words:

@@ -69,6 +69,7 @@ class Found(_Model):
     csi: tuple[str, ...] = Field(
         default=(), description="Node plugins of volumes that the drain taint takes away: workloads go before it."
     )
+    runai: bool = Field(default=False, description="Run:ai's REST API was configured: what is suspended is resumed.")
 
 
 class Change(_Model):

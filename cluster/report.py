@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cluster import suspensions
 from cluster.errors import DowntimeError, Waiting
 from cluster.options import Procedure
 from cluster.plan import Finding, Plan, Whereabouts
@@ -37,6 +38,7 @@ class Report(_Model):
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    warnings: tuple[Finding, ...] = Field(default=(), description="What somebody should still see to.")
     timeline: tuple[Moment, ...] = ()
     plan: Plan | None = None
     why: Finding | None = Field(default=None, description="Why the run ended before the downtime did.")
@@ -68,6 +70,7 @@ def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: 
         gate=record.gate,
         approvals=record.approvals,
         standing=record.standing(),
+        warnings=suspensions.warnings(record),
         timeline=record.timeline,
     )
 

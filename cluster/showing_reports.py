@@ -213,6 +213,7 @@ def report_markdown(report: Report) -> str:
         parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
     if report.standing:
         parts += ["## Still standing", "\n".join(f"- {escaped(one)}" for one in report.standing)]
+    parts += _findings("To see to", report.warnings)
     if report.steps:
         steps = [[name, time, said] for name, time, said in step_rows(report)]
         parts += ["## Steps", _table(["step", "UTC", "seen"], steps)]

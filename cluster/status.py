@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import local_outage, lost_tolerance, names, nodes, procedures
+from cluster import local_outage, lost_tolerance, names, nodes, procedures, suspensions
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
@@ -47,6 +47,7 @@ class Now(_Model):
     waits_for: str = Field(default="", description="A person's answer that is waited for, in words; empty: none.")
     go_on: str = Field(default="", description="The command that goes on.")
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    warnings: tuple[Finding, ...] = Field(default=(), description="What somebody should still see to.")
     lock: LockSeen = LockSeen()
 
 
@@ -110,6 +111,7 @@ def _status(record: Record, lease: Object | None) -> Status:
         waits_for=waits_for(record, step),
         go_on=_go_on(record, step),
         standing=record.standing() if record.open else (),
+        warnings=suspensions.warnings(record),
         lock=_lock(lease, datetime.now(UTC)),
     )
     return Status.model_validate({**record.model_dump(by_alias=True), "now": now.model_dump()})

@@ -39,6 +39,8 @@ def show(console: Console, report: Report) -> None:
         console.print(Text(f"Still standing: {shown(', '.join(report.standing), 1000)}", style="bold yellow"))
     else:
         console.print(Text(f"Nothing of this downtime is left on {report.node}.", style="green"))
+    for one in report.warnings:
+        console.print(Text(f"WARN {shown(one.message, 2000)} {shown(one.remedy, 2000)}", style="bold yellow"))
 
 
 def _about(report: Report) -> str:

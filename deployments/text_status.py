@@ -75,6 +75,7 @@ def _facts(one: Status) -> Table:
         "waits for": now.waits_for,
         "go on with": now.go_on,
         "standing": ", ".join(now.standing),
+        "to see to": " ".join(f"{one.message}. {one.remedy}" for one in now.warnings),
         "lock": _lock(one),
         "flow run": one.flow_run,
     }

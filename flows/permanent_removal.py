@@ -97,6 +97,7 @@ def through(downtime: Downtime) -> Report:
     scheduling.taint(downtime)
     approval.of_power_off(downtime)  # of a dead node alone: is its machine off? May suspend this run
     workloads.see_gone(downtime)
+    workloads.resume(downtime)  # elsewhere: what this downtime suspended
     removal.save(downtime)  # what a rejoin needs
     approval.of_power_off(downtime)  # once more: a person's word holds for minutes
     approval.of_lost_tolerance(downtime)
@@ -118,6 +119,7 @@ def back(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)
+    workloads.resume(downtime)
     designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)
