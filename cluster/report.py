@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.errors import DowntimeError, Waiting
+from cluster.notice import Notice, Obstacle
 from cluster.options import Procedure
 from cluster.plan import Finding, Plan, Whereabouts
 from cluster.record import Approval, Moment, Phase, Record, StepState
@@ -36,6 +37,8 @@ class Report(_Model):
     workloads: tuple[Whereabouts, ...] = Field(default=(), description="Where they are now.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
+    notices: tuple[Notice, ...] = Field(default=(), description="What the owners of interactive work were told.")
+    obstacles: tuple[Obstacle, ...] = Field(default=(), description="Decisions that could not be carried out, and why.")
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
     timeline: tuple[Moment, ...] = ()
     plan: Plan | None = None
@@ -67,6 +70,8 @@ def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: 
         workloads=workloads,
         gate=record.gate,
         approvals=record.approvals,
+        notices=record.notices,
+        obstacles=record.obstacles,
         standing=record.standing(),
         timeline=record.timeline,
     )
