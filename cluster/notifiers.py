@@ -55,9 +55,17 @@ def of(api: Api, settings: NotifySettings) -> tuple[list[Notifier], list[str]]:
     failed: list[str] = []
     for ref in settings.urls:
         try:
-            found += [_by_apprise(ref, *one) for one in enumerate(_urls(api, ref), 1)]
+            urls = _urls(api, ref)
         except DowntimeError as error:
             failed.append(f"apprise ({ref}): {MASKER.mask(error.message)}")
+            continue
+        for number, url in enumerate(urls, 1):
+            try:
+                found.append(_by_apprise(ref, number, url))
+            except NotTold as error:
+                failed.append(str(error))
+        if not urls:
+            failed.append(f"apprise ({ref}): there is no URL")
     by_block = BLOCKS.get()
     for name in settings.blocks:
         if by_block is None:
@@ -124,18 +132,21 @@ def _by_apprise(ref: SecretRef, number: int, url: str) -> Notifier:
     kind = url.partition("://")[0] if "://" in url else "apprise"
     place = f"{ref}, line {number}" if number > 1 else str(ref)
 
-    def send(subject: str, body: str) -> None:
-        import apprise
+    name = f"{kind[:20]} ({place})"
+    import apprise
 
-        asset = apprise.AppriseAsset(app_id="downtime", async_mode=False, plugin_paths=[])
+    asset = apprise.AppriseAsset(app_id="downtime", async_mode=False, plugin_paths=[])
+    with _Said():
+        plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if plugin is None or isinstance(plugin, dict):
+        raise NotTold(f"{name}: apprise does not know this kind of URL, or it is incomplete")
+
+    def send(subject: str, body: str) -> None:
         with _Said() as said:
-            plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
-            if plugin is None or isinstance(plugin, dict):
-                raise NotTold("apprise does not know this kind of URL, or it is incomplete")
             if not plugin.notify(body=body, title=subject):
                 raise NotTold("; ".join(said.lines) or "it was refused, without a reason")
 
-    return Notifier(f"{kind[:20]} ({place})", send)
+    return Notifier(name, send)
 
 
 def _by_block(name: str, by_block: Callable[[str, str, str], None]) -> Notifier:
