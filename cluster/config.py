@@ -30,6 +30,7 @@ from cluster.errors import Misused
 from cluster.hosts import split_address
 from cluster.max_unavailable import Limits
 from cluster.names import node_name
+from cluster.notify_settings import NotifySettings
 from cluster.runai_config import RunaiSettings
 from cluster.secret_refs import HOW, SecretRef
 from cluster.xid_errors import OF_PROGRAMS
@@ -228,6 +229,10 @@ class DrainSettings(Section):
     takeover_minutes: PositiveFloat = 10
     """For how long the pods of a Run:ai system node may look for another place."""
     approval_hours: PositiveFloat = 72
+    notice_minutes: float | None = Field(default=None, ge=0, le=1440)
+    """For how long interactive work is left to its owners after they were told. None: 15 with [notify], else 0."""
+    wait_minutes: PositiveFloat = 60
+    """For how long the owner of a workload that is waited for may take before the person is asked again."""
     return_hours: PositiveFloat = 336
     service_namespaces: list[str] = []
     """More namespaces that hold parts of the cluster and no researcher's work."""
@@ -280,10 +285,6 @@ class ChecksSettings(Section):
 
 class LimitsSettings(Limits):
     """``[limits]``: how many nodes may be down at once, of the cluster, of a kind, of a node pool."""
-
-
-class NotifySettings(Section):
-    """``[notify]``: who is told."""
 
 
 class Settings(BaseSettings):

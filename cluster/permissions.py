@@ -108,6 +108,12 @@ _DOWNTIMES = (
         without="no Events are written",
     ),
     Permission(
+        ("create",),
+        ("events",),
+        "telling the owners of interactive work in 'kubectl describe pod', where they are given notice",
+        without="owners are told by the ways under [notify] alone",
+    ),
+    Permission(
         ("list", "delete"),
         ("secrets",),
         "join tokens and certificates that are uploaded for a join: finding those of this product, and deleting them",

@@ -64,7 +64,7 @@ class Case:
             self.observation.owners,
             self.observation.priority_classes,
             interactive=self.options.interactive,
-            agreed=consent.agreed(self.record, "interactive", "evict"),
+            agreed=consent.may_go(self.record),
             service_namespaces=self.settings.drain.service_namespaces,
         )
 

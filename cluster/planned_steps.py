@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words, suspensions, workloads_first
+from cluster import designation_words, notice, suspensions, workloads_first
 from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
@@ -73,14 +73,26 @@ def _taking_off(case: Case, thing: Thing) -> _Words:
 
 def _approve_workloads(case: Case) -> _Words:
     words, changes = _about_interactive(case)
+    words += _about_notice(case)
     if case.unaccepted:
         words += f"; and whether {listed(case.unaccepted)} may be down as long as the node is"
     return words, changes
 
 
+def _about_notice(case: Case) -> str:
+    notify = case.settings.notify
+    chosen = case.options.notice_minutes
+    minutes = notice.minutes(chosen, case.settings.drain.notice_minutes, notifies=notify.any)
+    if not (notify.any or minutes):
+        return ""
+    count = len(notify.urls) + len(notify.blocks)
+    told = f"tell its owners ({count} way{'' if count == 1 else 's'} configured)" if count else "write Events about it"
+    return f"; before, {told}, and leave it to them for {minutes:g} minutes" if minutes else f"; before, {told}"
+
+
 def _about_interactive(case: Case) -> _Words:
     if case.unapproved:
-        return f"Ask a person whether interactive work may be evicted: {titles(case.unapproved)}", ()
+        return f"Ask a person what is to happen with interactive work: {titles(case.unapproved)}", ()
     if case.options.interactive == "evict":
         return "Interactive work may be evicted, as chosen; nobody is asked", ()
     return "Ask a person if there is interactive work by then; there is none to ask about now", ()

@@ -117,6 +117,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
 
         return {step.name: step for step in rejoin_table.STEPS}
     from cluster import (
+        approving,
         closing,
         designating,
         evicting,
@@ -135,7 +136,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         recovery.RECOVERY_GATE,
         designating.DESIGNATE,
         scheduling.CORDON,
-        waiting.APPROVE_WORKLOADS,
+        approving.APPROVE_WORKLOADS,
         evicting.EVICT,
         scheduling.TAINT,
         eviction.SEE_GONE,

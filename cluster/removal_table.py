@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster import (
+    approving,
     closing,
     designating,
     evicting,
@@ -24,7 +25,7 @@ STEPS: tuple[Step, ...] = (
     recovery.RECOVERY_GATE,
     designating.DESIGNATE,
     scheduling.CORDON,
-    waiting.APPROVE_WORKLOADS,
+    approving.APPROVE_WORKLOADS,
     evicting.EVICT,
     scheduling.TAINT,
     eviction.SEE_GONE,

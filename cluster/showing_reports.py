@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cluster import showing_workloads
+from cluster import notice, showing_workloads
 from cluster.plan import Finding, Forecast, Loss, Plan, Whereabouts, Workload
 from cluster.question import TYPED, Question
+from cluster.record import Approval
 from cluster.report import Report
 from cluster.showing import shown
 from cluster.showing_time import clock, duration, moment
@@ -132,9 +133,10 @@ def question_markdown(question: Question) -> str:
     rows = [list(_row(one).values()) for one in question.workloads]
     return _joined(
         [
-            f"# May this interactive work on {node} be evicted?",
+            f"# What is to happen with this interactive work on {node}?",
             "Nothing was evicted yet; the node is cordoned, so nothing new starts there. Interactive work does not "
             "come back by itself: talk to the owners, and let them save first.",
+            "\n".join(f"- {escaped(one, 2000)}" for one in question.said),
             _table(list(_COLUMNS), rows),
         ]
     )
@@ -211,6 +213,8 @@ def report_markdown(report: Report) -> str:
         ]
     if report.went or report.workloads:
         parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
+    if report.notices or report.obstacles:
+        parts += ["## What its owners were told", "\n".join(f"- {escaped(one, 1000)}" for one in told(report))]
     if report.standing:
         parts += ["## Still standing", "\n".join(f"- {escaped(one)}" for one in report.standing)]
     parts += _findings("To see to", report.warnings)
@@ -249,10 +253,15 @@ def step_rows(report: Report) -> list[tuple[str, str, str]]:
 
 def decisions(report: Report) -> list[str]:
     """Who decided what, and when."""
+    return decided(report.approvals)
+
+
+def decided(approvals: Iterable[Approval]) -> list[str]:
+    """The same, of answers."""
     return [
-        f"{moment(one.at)}: {one.who} answered '{one.answer}' about {SUBJECTS[one.subject]}"
+        f"{moment(one.at)}: {one.who} answered '{one.answer}' about {SUBJECTS.get(one.subject, one.subject)}"
         f"{': ' + ', '.join(one.items) if one.items else ''}"
-        for one in report.approvals
+        for one in approvals
     ]
 
 
@@ -261,6 +270,12 @@ NOT_AS_FORECAST = {
     "worse": "NOT AS FORECAST: it did not fit",
     "better": "NOT AS FORECAST: it did not have to wait",
 }
+
+
+def told(report: Report) -> list[str]:
+    """What the owners of interactive work were told, and what of the decisions could not be done."""
+    hindered = [f"{moment(one.at)}: {one.item} could not be suspended: {one.said}" for one in report.obstacles]
+    return [*notice.said(report.notices), *hindered]
 
 
 def where_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import local_outage, lost_tolerance, names, nodes, procedures, suspensions
+from cluster import local_outage, lost_tolerance, names, nodes, notice, procedures, suspensions
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
@@ -124,6 +124,8 @@ def waits_for(record: Record, step: str) -> str:
         return ""
     if _about_outage(record, step):
         return f"somebody who accepts {state.proof}"
+    if step == "approve-workloads" and state.proof.startswith(notice.WAITS):
+        return state.proof.removeprefix(notice.WAITS)
     if state.proof == lost_tolerance.ASKED:
         return "" if _tolerance_accepted(record) else f"somebody who accepts {state.proof}"
     if _about_running_machine(record, step):
@@ -171,6 +173,8 @@ def _go_on(record: Record, step: str) -> str:
             f"--confirm-off {name})"
         )
     if waits_for(record, step) and step == "approve-workloads":
+        if record.steps[step].proof.startswith(notice.WAITS):
+            return f"downtime resume {record.node}"
         return f"downtime decide {record.node} --interactive evict|refuse"
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):
         return f"downtime decide {record.node} --confirm-off {record.node}"

@@ -29,6 +29,7 @@ _TITLES = {
     "host": "Address of the machine",
     "interactive": "Interactive work on the node",
     "keep_designation": "Leave that node a system node",
+    "notice_minutes": "Minutes that owners have after they were told",
     "override_pdb": "Why PodDisruptionBudgets may be violated",
     "override_recovery_gate": "Why it may go without a good recovery check",
     "override_storm": "Why to go on though many nodes are down",
