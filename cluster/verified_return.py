@@ -70,8 +70,24 @@ def of_host(downtime: Downtime, enough: Mapping[str, int]) -> list[Check]:
     found = downtime.see_node()
     if record.aborted and node.boot_id(found) == record.found.boot_id:
         return [Check("host", "skipped", "the machine was not restarted: it was not looked at")]
+    return _looked_at(downtime, found, enough, log=True)
+
+
+def of_returned_host(downtime: Downtime) -> list[Check]:
+    """Look at the machine of a node that failed and came back by itself, if it is one that can be.
+
+    Where it is still the boot that failed, errors in its kernel log may be as old as that boot: it is not read.
+    """
+    recorded, found = downtime.record.found, downtime.see_node()
+    if not any(recorded.gpus.values()) or not host_gpus.possible(downtime.settings):
+        return []
+    return _looked_at(downtime, found, recorded.gpus, log=node.boot_id(found) != recorded.boot_id)
+
+
+def _looked_at(downtime: Downtime, found: Object, enough: Mapping[str, int], *, log: bool) -> list[Check]:
+    settings, record = downtime.settings, downtime.record
     try:
-        facts = host_gpus.look(downtime.api, settings, found)
+        facts = host_gpus.look(downtime.api, settings, found, log=log)
     except DowntimeError as error:
         return [Check("host", "failed", f"the machine cannot be looked at: {error.message}. {error.remedy}")]
     return gpu_checks.judge(facts, record.found, enough, settings.checks)
