@@ -68,7 +68,7 @@ def _suspend(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
     given = consent.last_answers(downtime.record, "interactive")
     for one in workloads:
         try:
-            suspension.suspend(downtime, (one,), given[one.key].who)
+            suspension.suspend(downtime, one, given[one.key].who)
             why = "" if _see_stopped(downtime, one) else "it was suspended, but its pods are still there"
         except LockLost:
             raise
