@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lab.api import JSON
+from lab.api import JSON, Api
 from lab.patience import until
 from lab.runai.objects import path
 from lab.runai.workloads import Work, bare_pod, interactive
@@ -15,7 +15,7 @@ from tests.hosts.work import pods_of, wait_running, working
 from tests.notified import TOKEN, hook
 
 NODE = "gpu-2"
-PARKED = interactive("parked", Work(node=NODE, user="gus", gpus=0))
+PARKED = interactive("parked", Work(node=NODE, user="gus", gpus=0, grace_seconds=2))
 THESIS = interactive("thesis", Work(node=NODE, user="fay", gpus=0))
 NOTEBOOK = interactive("asked-about", Work(node=NODE, user="dora", gpus=0))
 
@@ -95,7 +95,8 @@ def test_each_workload_as_it_was_decided_and_its_owner_is_told_once(product: Pro
             given = ("--evict", "runai-team-a/newcomer", "--now", "--who", "eva")
             telling.run("decide", NODE, *given).expect(0)
             resumed = telling.start("resume", NODE, "--local")
-            until(lambda: "its owner stops" in str(the_record(api, NODE)["steps"]), seconds=60, what="it does not wait")
+            until(lambda: waits_for_its_owner(api) or not resumed.alive, seconds=90, what="it does not wait")
+            assert resumed.alive, resumed.wait().said
             assert not see(hosts, NODE).drained
             api.delete(path(THESIS), propagationPolicy="Background")
             resumed.wait().expect(0)
@@ -106,6 +107,10 @@ def test_each_workload_as_it_was_decided_and_its_owner_is_told_once(product: Pro
     require_unmoved(hosts, NODE, before)
     answers = [(one["answer"], one["who"], len(one["items"])) for one in the_record(api, NODE)["approvals"]]
     assert answers == [("evict", "anna", 1), ("wait", "ben", 1), ("suspend", "gus", 1), ("evict-now", "eva", 1)]
+
+
+def waits_for_its_owner(api: Api) -> bool:
+    return "its owner stops" in str(the_record(api, NODE)["steps"])
 
 
 def require_waiting(product: Product, step: str) -> None:
