@@ -6,6 +6,8 @@ is gone. Everything that counts is in the record: a process that goes on after a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 from cluster import consent, eviction, notice, notices, planning, suspension, waiting
@@ -24,6 +26,9 @@ from cluster.watching import until
 
 _STEP = "approve-workloads"
 _LOOK_SECONDS = 5.0
+_WATCHED_SECONDS, _AWAY_SECONDS = 60.0, 240.0
+COME_BACK: ContextVar[Callable[[datetime], None] | None] = ContextVar("come back", default=None)
+"""Ends this process, and has another one go on at this time. None: it waits to the end, however long that is."""
 
 
 def _nothing_to_settle(downtime: Downtime) -> Seen | None:
@@ -117,9 +122,15 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
         downtime.lock.check()
         return True if _there(now.values()) != before else None
 
-    seconds = (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds()
+    seconds = max(0.0, (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds())
     fields = f"spec.nodeName={downtime.node}"
-    until(downtime.api, eviction.PODS, judge, max(0.0, seconds), fields=fields, every=_LOOK_SECONDS)
+    come_back = COME_BACK.get()
+    at_most = seconds if come_back is None else min(seconds, _WATCHED_SECONDS)
+    changed = until(downtime.api, eviction.PODS, judge, at_most, fields=fields, every=_LOOK_SECONDS)
+    if come_back is not None and changed is None and at_most < seconds:
+        back = min(when, datetime.now(UTC) + timedelta(seconds=_AWAY_SECONDS))
+        downtime.say(_STEP, f"this process ends; the run goes on at {moment(back)}")
+        come_back(back)
 
 
 def _there(pods: object) -> frozenset[str]:

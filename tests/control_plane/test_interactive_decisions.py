@@ -322,6 +322,26 @@ def test_form_of_a_served_run_decides_per_workload_over_rest_and_about_what_came
         _decide_by_form(ground, lab_api, served, told)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_served_run_waits_for_a_notice_outside_of_memory_with_its_lock_released(
+    ground: Ground, lab_api: Api, served: Runs, told: Hook, tmp_path: Path
+) -> None:
+    with notifying(ground.lab, told.url, tmp_path):
+        ground.notebook("alpha")
+        run = served.start(
+            "planned-maintenance", node=ground.node, shut_down=False, hold=False, interactive="evict", notice_minutes=2
+        )
+        until(lambda: served.state(run)["name"] == "WaitingForOwners", seconds=180, what="it stays in memory")
+        see_released(lab_api, ground.node)
+        assert set(ground.pods()) == {"alpha-0"}
+        assert "the end of the notice period" in str(ground.record["steps"]["approve-workloads"])
+        served.wait(run, "COMPLETED")
+        taint = next(one["at"] for one in ground.record["changes"] if one["what"] == "taint")
+        assert taint >= ground.record["notices"][0]["until"]
+        assert len(told.told) == 1
+
+
 @contextmanager
 def notifying(lab: Lab, url: str, folder: Path) -> Iterator[None]:
     """Meanwhile the configuration, which each run of a flow reads, names a web hook and a block that is not there."""
