@@ -34,18 +34,18 @@ COME_BACK: ContextVar[Callable[[datetime], None] | None] = ContextVar("come back
 def _nothing_to_settle(downtime: Downtime) -> Seen | None:
     if waiting.asks_about_workloads(downtime):
         seen, plan = planning.look_again(downtime)
-        if unsettled(downtime, plan) or waiting.question_about(downtime, seen, plan) is not None:
+        if unsettled(downtime, seen, plan) or waiting.question_about(downtime, seen, plan) is not None:
             return None
     return _proof(downtime)
 
 
-def unsettled(downtime: Downtime, plan: Plan) -> tuple[Workload, ...]:
+def unsettled(downtime: Downtime, seen: Observation, plan: Plan) -> tuple[Workload, ...]:
     """The interactive work that may not be evicted yet: undecided, untold, waited for, or in its notice period."""
     left = waiting.standing(downtime, plan)
     found = [
         *left.asks,
         *left.suspends,
-        *notices.untold(downtime, plan),
+        *notices.untold(downtime, seen, plan),
         *(one for one, _ in (*left.waits, *left.held)),
     ]
     return tuple({one.key: one for one in found}.values())
@@ -80,7 +80,9 @@ def _suspend(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
         except DowntimeError as error:
             why = error.message
         if why:
-            hindered = Obstacle(at=datetime.now(UTC), item=one.key, said=why[:1000])
+            # A form's answer has the time of Prefect's server, whose clock may be ahead.
+            at = max(datetime.now(UTC), given[one.key].at)
+            hindered = Obstacle(at=at, item=one.key, said=why[:1000])
             downtime.write(lambda old, new=hindered: _with(old, new))  # type: ignore[misc]
             downtime.say(_STEP, f"{one.key} could not be suspended: {why}")
         else:

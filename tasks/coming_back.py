@@ -27,6 +27,9 @@ def possible() -> Iterator[None]:
 def _later(at: datetime) -> None:
     state: State[Any] = Scheduled(scheduled_time=at, name="WaitingForOwners")
     with get_client(sync_client=True) as client:
+        now = client.read_flow_run(flow_run.id).state
+        if now is not None and (now.is_cancelling() or now.is_cancelled()):
+            return  # whoever cancelled it means that it ends: it waits here for its runner to end it
         # Prefect lets no run go back to Scheduled by itself but for a retry, which counts.
         client.set_flow_run_state(flow_run.id, state, force=True)
     raise Pause(state=state)
