@@ -33,8 +33,8 @@ def step(case: Case, name: str) -> PlannedStep:
         "untaint": lambda case: _taking_off(case, "taint"),
         "see-gpus": lambda _: ("See all GPUs allocatable that were recorded, while the node is still cordoned", ()),
         "uncordon": lambda case: _taking_off(case, "cordon"),
-        "resume-workloads": _resume_workloads,
         "see-service": lambda _: ("See the Run:ai service no worse than before", ()),
+        "resume-workloads": _resume_workloads,
         "close": lambda case: ("Close the record", (f"close the record of {case.name}",)),
     }
     summary, changes = words[name](case)

@@ -148,9 +148,9 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         scheduling.UNTAINT,
         gpus.SEE_GPUS,
         scheduling.UNCORDON,
-        resuming.RESUME_WORKLOADS,
         undesignating.UNDESIGNATE,
         service_check.SEE_SERVICE,
+        resuming.RESUME_WORKLOADS,
         closing.CLOSE,
     )
     return {step.name: step for step in steps}

@@ -68,8 +68,14 @@ def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
         who = "somebody resumed it already" if one.state == "made" else "it was not suspended after all"
         _write(downtime, one, f"{key} is not stopped ({now.phase}): {who}")
     else:
-        rest.resume(collection, id_, fenced(downtime))
-        seen = _once_not(rest, id_, STOPPED, min(_LEAVES_SECONDS, _patience(downtime)))
+        try:
+            rest.resume(collection, id_, fenced(downtime))
+            seen = _once_not(rest, id_, STOPPED, min(_LEAVES_SECONDS, _patience(downtime)))
+        except RunaiError:
+            # Its answer may be lost, and it is refused the second time because it runs already.
+            seen = rest.workload(id_)
+            if seen is None or seen.phase in (STOPPED, STOPPING):
+                raise
         if seen is None:
             _note(downtime, one, "Run:ai accepted it, and yet it is still stopped")
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from cluster import pods as pod_
@@ -18,6 +19,7 @@ from cluster.config import Settings
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.plan import Workload
+from cluster.record import Change
 from cluster.runai_api import RunaiApi
 from cluster.runai_errors import RunaiError
 from cluster.runai_workloads import OVER, STOPPED, STOPPING, RestPod, RestWorkload, candidates, collection, is_it
@@ -93,6 +95,9 @@ def suspend(downtime: Downtime, workloads: Iterable[Workload], who: str) -> tupl
 def settle(downtime: Downtime, rest: RunaiApi, but: Iterable[str] = ()) -> None:
     """Find out what became of suspensions that a process intended before it died: they stand, or never happened.
 
+    One that runs on may still be stopped by a request whose answer was lost: its intent stands until it would have
+    stopped long ago, or until the step that resumes judges it.
+
     Args:
         but: keys that are not looked at.
     """
@@ -103,9 +108,16 @@ def settle(downtime: Downtime, rest: RunaiApi, but: Iterable[str] = ()) -> None:
         now = rest.workload(suspensions.target(one)[1])
         if now is not None and now.phase == STOPPED:
             _write(downtime, key, one.value, "made", f"{key} was suspended: it is stopped")
-        elif now is None or now.phase != STOPPING:
+        elif now is None or (now.phase != STOPPING and _overdue(downtime, one)):
             said = f"phase {now.phase}" if now is not None else "it was deleted"
             _write(downtime, key, one.value, "undone", f"{key} was not suspended: {said}")
+
+
+def _overdue(downtime: Downtime, one: Change) -> bool:
+    """Whether what was asked for under this intent would have been done by now."""
+    runai = downtime.settings.runai
+    asked = runai.patience if runai is not None else 0.0
+    return datetime.now(UTC) - one.at > timedelta(seconds=asked + _seconds(downtime, []))
 
 
 def fenced(downtime: Downtime) -> Callable[[], AbstractContextManager[None]]:

@@ -18,14 +18,14 @@ STEP = "resume-workloads"
 _WHAT = "suspended "
 _LEFT = " is not resumed: "
 _NOT_TRIED = "it was not tried yet"
-_AFTER_RETURN, _AFTER_DRAIN = "uncordon", "see-gone"
+_AFTER_RETURN, _AFTER_DRAIN = "see-service", "see-gone"
 
 
 def ordered(names: tuple[str, ...], kept: bool) -> tuple[str, ...]:
     """The steps, with that of the resumption where it belongs.
 
-    After the node is back in service; of one that does not come back, after its drain: what was suspended does not
-    need the node.
+    After the node and the Run:ai service are back, whose API resumes: it may have been down with the node. Of a node
+    that does not come back, after its drain: what was suspended does not need the node.
 
     Args:
         kept: whether the API was configured when the downtime was opened.
@@ -70,9 +70,12 @@ def of(record: Record, key: str) -> Change | None:
 
 
 def with_state(record: Record, key: str, value: str, state: Literal["intended", "made", "undone"], note: str) -> Record:
-    """The record with the newest state of one suspension, and a line in its timeline."""
+    """The record with the newest state of one suspension, and a line in its timeline.
+
+    What is asked for once more is intended from then on.
+    """
     present = next((one for one in record.changes if one.what == what(key)), None)
-    same = present is not None and (present.value, present.state) == (value, state)
+    same = present is not None and (present.value, present.state) == (value, state) and state != "intended"
     new = record if same else records_of.change_is(record, what(key), value, state)
     return records_of.noted(new, note[:1000])
 

@@ -122,7 +122,7 @@ def back(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)
-    workloads.resume(downtime)
     designation.undesignate(downtime)
     service.see_as_before(downtime)
+    workloads.resume(downtime)
     return downtimes.close(downtime)

@@ -99,7 +99,7 @@ def through(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)  # only if the cordon is ours
-    workloads.resume(downtime)  # what this downtime suspended
     designation.undesignate(downtime)  # system pods move back first
     service.see_as_before(downtime)
+    workloads.resume(downtime)  # what this downtime suspended: Run:ai's API is back
     return downtimes.close(downtime)

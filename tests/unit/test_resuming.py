@@ -128,6 +128,35 @@ def test_resumption_that_is_accepted_and_never_done_is_told(server: Server, held
     assert "still stopped" in suspensions.why_left(held.record, ONE)
 
 
+REFUSED = error(400, "Bad request", "it is running")
+
+
+@pytest.mark.parametrize("answers", [[Reply(cut=True), REFUSED], [Reply(502, {}), REFUSED], [REFUSED]])
+def test_resumption_whose_answer_is_lost_and_that_is_refused_as_it_runs_already_is_one(
+    server: Server, held: Held, answers: list[Reply]
+) -> None:
+    script(server, "w-1", "Stopped", "Running")
+    script(server, "w-2", "Running")
+    server.script["POST /api/v1/workloads/workspaces/w-1/resume"] = list(answers)
+    resume(held)
+    assert held.states() == {ONE: "undone", TWO: "undone"}
+    assert f"{ONE} is resumed (Running)" in held.told
+    assert not [one for one in held.told if "NOT resumed" in one]
+
+
+def test_resumption_after_which_the_api_fails_for_a_moment_is_one(server: Server, held: Held) -> None:
+    odd = Reply(200, {"id": "w-1"})
+    server.script["GET /api/v1/workloads/w-1"] = [
+        Reply(200, workload("w-1", "Stopped")),
+        odd,
+        Reply(200, workload("w-1", "Resuming")),
+    ]
+    script(server, "w-2", "Running")
+    server.script["POST /api/v1/workloads/workspaces/w-1/resume"] = [Reply(202, {})]
+    resume(held)
+    assert held.states() == {ONE: "undone", TWO: "undone"}
+
+
 def test_api_that_is_away_is_waited_for_once_and_not_for_each(server: Server, held: Held) -> None:
     for id_ in ("w-1", "w-2"):
         server.script[f"GET /api/v1/workloads/{id_}"] = [error(503, "Service unavailable")]

@@ -113,6 +113,20 @@ def test_write_that_is_repeated_changes_nothing_more() -> None:
     assert (again.changes, again.timeline) == (once.changes, once.timeline)
 
 
+def test_what_is_asked_for_once_more_is_intended_from_then_on() -> None:
+    once = stands("intended")
+    again = suspensions.with_state(once, KEY, "workspaces/w-1", "intended", "x")
+    assert again.changes[-1].at > once.changes[-1].at
+
+
+def test_way_back_that_does_not_see_the_service_resumes_all_the_same() -> None:
+    record = cases.record(procedure="remove", aborted=True)
+    found = record.found.model_copy(update={"runai": True})
+    options = RemoveOptions().model_dump(mode="json")
+    dead = record.model_copy(update={"found": found, "options": options, "gone_boot": "b-1"})
+    assert procedures.steps_of(dead) == ("untaint", "uncordon", suspensions.STEP, "close")
+
+
 def test_what_is_not_resumed_is_a_warning_with_what_to_do_and_only_after_the_step_that_resumes() -> None:
     record = suspensions.not_resumed(stands(), KEY, "the quota is used up")
     assert suspensions.warnings(record) == ()
@@ -137,7 +151,8 @@ def test_steps_have_the_resumption_only_where_the_api_was_configured_when_the_do
                 names = procedures.steps_of(one)
                 assert (suspensions.STEP in names) == kept
                 if kept and (procedure == "planned" or one.aborted):
-                    assert names[names.index("uncordon") + 1] == suspensions.STEP
+                    assert names[names.index("see-service") + 1] == suspensions.STEP
                 elif kept:
                     assert names[names.index("see-gone") + 1] == suspensions.STEP
+                    assert "see-service" not in names
     assert suspensions.STEP not in (*planned.step_names(PlannedOptions()), *remove.step_names(RemoveOptions()))
