@@ -104,6 +104,10 @@ bench-hosts: packages  ## the same on kubeadm hosts with real kubelets (10 minut
 bench-backup: packages  ## the same of a dump: streamed, hashed and encrypted beside kubectl exec (4 minutes; no root)
 	@$(BIN)/python -m bench.backup
 
+.PHONY: bench-forecast
+bench-forecast: packages  ## the same of the forecast: 1,000 nodes, 10,000 pods, beside kubectl get pods (7 minutes; no root)
+	@$(BIN)/python -m bench.forecast
+
 .PHONY: demo
 demo: setup  ## a node of a real cluster through planned maintenance, before your eyes (root)
 	@$(BIN)/python -m lab.demo

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
-from types import FrameType
 
 from bench import power_loss
-from lab.errors import LabError
+from bench.ending import end
 from lab.progress import Progress
 
 
@@ -20,23 +17,7 @@ def main() -> int:
     parser.add_argument("--grace", type=int, default=30, metavar="SECONDS", help="grace of the recovery (default: 30)")
     parser.add_argument("--name", default="bench", metavar="LAB", help="name of the lab that is made (default: bench)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        result = power_loss.measure(options.name, options.grace, Progress(), hosts=options.hosts)
-    except LabError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    print(result.text())
-    print()
-    print(json.dumps(result.document()))
-    return 0 if result.good else 1
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return end(lambda: power_loss.measure(options.name, options.grace, Progress(), hosts=options.hosts))
 
 
 if __name__ == "__main__":

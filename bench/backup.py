@@ -7,21 +7,17 @@ table in the dump's own snapshot meanwhile.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 from bench.dump_results import ENCRYPTED, HASHED, KUBECTL, DumpResult, Run
-from lab import cli
+from bench.ending import end, lab_of_its_own
 from lab.errors import LabError
 from lab.layout import PROJECT, Lab
 from lab.postgresql import server
@@ -46,28 +42,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
     parser.add_argument("--name", default="bench-backup", metavar="LAB", help="name of the lab that is made")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        result = measure(options.name, options.megabytes, options.rounds, Progress())
-    except LabError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    print(result.text())
-    print()
-    print(json.dumps(result.document()))
-    return 0 if result.good else 1
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return end(lambda: measure(options.name, options.megabytes, options.rounds, Progress()))
 
 
 def measure(name: str, megabytes: int, rounds: int, progress: Progress) -> DumpResult:
     """Make a lab, fill its database, measure, and take the lab down."""
-    with _lab(name) as lab, tempfile.TemporaryDirectory(prefix="bench-backup-") as scratch:
+    with lab_of_its_own(name, "--no-hosts") as lab, tempfile.TemporaryDirectory(prefix="bench-backup-") as scratch:
         with progress.step(f"filling the database with {megabytes} MB"):
             server.query(lab, LARGE, _FILL.format(rows=megabytes * 1000), seconds=_SECONDS)
         size = int(server.query(lab, LARGE, f"SELECT pg_database_size('{LARGE}')"))
@@ -140,18 +120,6 @@ def _recipient() -> str:
     import pyrage
 
     return str(pyrage.x25519.Identity.generate().to_public())
-
-
-@contextmanager
-def _lab(name: str) -> Iterator[Lab]:
-    with redirect_stdout(sys.stderr):
-        if cli.main(["up", "--name", name, "--no-hosts"]):
-            raise LabError(f"the lab {name} did not come up")
-    try:
-        yield Lab(name)
-    finally:
-        with redirect_stdout(sys.stderr):
-            cli.main(["down", "--name", name])
 
 
 if __name__ == "__main__":

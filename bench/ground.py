@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench import work
+from bench.ending import lab_of_its_own
 from bench.volumes import Attacher
-from lab import cli
 from lab.api import JSON, Api
-from lab.errors import LabError
 from lab.layout import Lab
 from lab.patience import until
 from lab.progress import Progress
@@ -42,19 +40,12 @@ class Ground:
 def ground(name: str, count: int, progress: Progress, *, hosts: bool) -> Iterator[Ground]:
     """A lab with Kubernetes' own failure detection, for so many nodes to lose power; taken down at the end."""
     size = ["--workers", str(2 * count)] if hosts else ["--no-hosts", "--simulated", str(2 * count)]
-    lab = Lab(name)
-    with redirect_stdout(sys.stderr):
-        if cli.main(["up", "--name", name, "--default-detection", *size]):
-            raise LabError(f"the lab {name} did not come up")
-    try:
+    with lab_of_its_own(name, "--default-detection", *size) as lab:
         api = Api(lab.kubeconfig)
         with progress.step("clearing the lab's own workloads"):
             _clear(api)
         names = tuple(f"gpu-{number}" for number in range(1, 2 * count + 1))
         yield Ground(lab, api, hosts, names[:count], names[count:])
-    finally:
-        with redirect_stdout(sys.stderr):
-            cli.main(["down", "--name", name])
 
 
 def place(here: Ground, attacher: Attacher) -> dict[str, dict[str, str]]:

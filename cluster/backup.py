@@ -52,6 +52,7 @@ def take(
     gather: Gather,
     *,
     by: str,
+    accept_smaller: bool = False,
     say: Say = silent,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BackupReport:
@@ -60,6 +61,7 @@ def take(
     Args:
         gather: finds what there is to save.
         by: who wants it; kept in the manifest, where it is cut if it is too long.
+        accept_smaller: a person says that it may be much smaller than earlier ones; for a schedule never.
         say: is told how far it is.
         clock: the time.
 
@@ -70,7 +72,7 @@ def take(
         Failed: a part could not be read, or the set is not good when it is read back.
     """
     try:
-        return _take(api, settings, gather, by, _masked(say), clock)
+        return _take(api, settings, gather, _Asked(by[:BY_LENGTH], accept_smaller), _masked(say), clock)
     except DowntimeError as error:
         # Parts come from the whole cluster, and their errors with texts of many programs.
         error.message, error.remedy = MASKER.mask(error.message), MASKER.mask(error.remedy)
@@ -79,7 +81,7 @@ def take(
 
 
 def _take(
-    api: Api, settings: Settings, gather: Gather, by: str, say: Say, clock: Callable[[], datetime]
+    api: Api, settings: Settings, gather: Gather, asked: _Asked, say: Say, clock: Callable[[], datetime]
 ) -> BackupReport:
     uid = require_cluster(api, settings)
     recipients = Recipients(settings.recovery.recipients)
@@ -99,9 +101,9 @@ def _take(
         # Before anything is read: a set is as old as what was read first.
         began = clock().replace(microsecond=0)
         gathered = _gathered(api, settings, gather, say)
-        draft = _Draft(uid, by[:BY_LENGTH], began, gathered)
+        draft = _Draft(uid, asked, began, gathered)
         manifest, verdict = _finished(store, settings, draft, recipients, say, clock, lock)
-        removed, failed = _pruned(api, store, settings.recovery, verdict, uid, lock, clock)
+        removed, failed = _pruned(api, store, settings.recovery, uid, lock, clock)
         if not failed:
             failed = made_for_a_set.tidy(store, gathered.sources)
     finally:
@@ -154,11 +156,19 @@ def _gathered(api: Api, settings: Settings, gather: Gather, say: Say) -> Gathere
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """Who wants a set, and whether it may be smaller than earlier ones."""
+
+    by: str
+    accept_smaller: bool
+
+
+@dataclass(frozen=True)
 class _Draft:
     """What is known of a set before it is written."""
 
     cluster_uid: str
-    by: str
+    asked: _Asked
     began: datetime
     gathered: Gathered
 
@@ -177,7 +187,8 @@ def _written(
             cluster_uid=draft.cluster_uid,
             began=draft.began,
             finished=max(draft.began, clock().replace(microsecond=0)),
-            by=draft.by,
+            by=draft.asked.by,
+            smaller_accepted_by=(draft.asked.by or "somebody") if draft.asked.accept_smaller else "",
             versions={"downtime": _version(), **draft.gathered.versions},
             recipients=recipients.keys,
             parts=parts,
@@ -241,7 +252,8 @@ def _judged(
     """
     # How old a rehearsal is, is a matter of the gate alone: no new set has one.
     limits = replace(recovery.limits(settings), cluster_uid=uid, rehearsal_max_age=None)
-    verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock)
+    tools = gate.Tools(postgres=settings.recovery.postgres)
+    verdict = gate.check_set(store, manifest.id, settings=limits, clock=clock, tools=tools)
     if not verdict.blocks:
         return verdict
     first = verdict.failed[0]
@@ -261,7 +273,6 @@ def _pruned(
     api: Api,
     store: WritableStore,
     settings: RecoverySettings,
-    verdict: Verdict,
     uid: str,
     lock: Lock,
     clock: Callable[[], datetime],
@@ -269,7 +280,7 @@ def _pruned(
     """The old sets that were removed, and what speaks against it, in sentences. The new set is good whatever comes."""
     try:
         _still_held(lock)
-        doubt = keeping.doubt(verdict, clock(), api.server_time())
+        doubt = keeping.doubt(clock(), api.server_time())
     except DowntimeError as error:
         doubt = error.message
     return ([], [f"no old set was removed: {doubt}"]) if doubt else keeping.prune(store, settings, uid, clock())

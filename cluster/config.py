@@ -30,6 +30,8 @@ from cluster.errors import Misused
 from cluster.hosts import split_address
 from cluster.max_unavailable import Limits
 from cluster.names import node_name
+from cluster.notify_settings import NotifySettings
+from cluster.runai_config import RunaiSettings
 from cluster.secret_refs import HOW, SecretRef
 from cluster.xid_errors import OF_PROGRAMS
 
@@ -182,7 +184,7 @@ class RecoverySettings(Section):
     identity: SecretRef | None = None
     """The private key of one of the recipients. A rehearsal needs it; nothing else does."""
     postgres: AnchoredPath | None = None
-    """The folder with PostgreSQL's programs for rehearsals; None: looked for where Debian and Red Hat put them."""
+    """The folder with PostgreSQL's programs, for whatever needs them here; None: where Debian and Red Hat put them."""
     keep_sets: PositiveInt = 14
     """How many whole sets are kept."""
     keep_days: PositiveFloat = 90
@@ -227,6 +229,10 @@ class DrainSettings(Section):
     takeover_minutes: PositiveFloat = 10
     """For how long the pods of a Run:ai system node may look for another place."""
     approval_hours: PositiveFloat = 72
+    notice_minutes: float | None = Field(default=None, ge=0, le=1440)
+    """For how long interactive work is left to its owners after they were told. None: 15 with [notify], else 0."""
+    wait_minutes: PositiveFloat = 60
+    """For how long the owner of a workload that is waited for may take before the person is asked again."""
     return_hours: PositiveFloat = 336
     service_namespaces: list[str] = []
     """More namespaces that hold parts of the cluster and no researcher's work."""
@@ -289,10 +295,6 @@ class LimitsSettings(Limits):
     """``[limits]``: how many nodes may be down at once, of the cluster, of a kind, of a node pool."""
 
 
-class NotifySettings(Section):
-    """``[notify]``: who is told."""
-
-
 class Settings(BaseSettings):
     """The whole configuration. Make it with ``load()``: only that one turns errors into sentences."""
 
@@ -309,6 +311,8 @@ class Settings(BaseSettings):
     checks: ChecksSettings = ChecksSettings()
     limits: LimitsSettings = LimitsSettings()
     notify: NotifySettings = NotifySettings()
+    runai: RunaiSettings | None = None
+    """``[runai]``: the REST API of Run:ai; None: it is not used."""
 
     _source: Path = PrivateAttr(default=Path("downtime.toml"))
 

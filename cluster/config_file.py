@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
@@ -142,9 +142,12 @@ def _known(model: type[BaseModel], keys: tuple[str, ...]) -> list[str]:
     """The keys that may stand in the table that ``keys`` lead to."""
     for key in keys:
         field = model.model_fields.get(key)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        # A section that may be left out is of a union with None.
+        kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+        found = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if found is None:
             return []
-        model = field.annotation
+        model = found
     return list(model.model_fields)
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from cluster import names
+from cluster import names, notice
 from cluster.errors import Misused
 from cluster.options import Interactive
 from cluster.plan import Workload
-from cluster.record import Record, Subject
+from cluster.record import Approval, Record, Subject
 from cluster.workload_kinds import needs_approval
 
+EVICT, EVICT_NOW, WAIT, SUSPEND, SUSPEND_NOW, REFUSE = "evict", "evict-now", "wait", "suspend", "suspend-now", "refuse"
+"""What a person decides about interactive work; ``now``: although its notice period is not over."""
 ALLOW = "allow"
 """The answer that lets pods that tolerate the drain taint go down with the machine; its items are namespace/name."""
 
@@ -40,21 +45,107 @@ def require_typed(node: str, typed: str, code: str, what_for: str) -> None:
         )
 
 
-def agreed(record: Record | None, subject: Subject, answer: str) -> frozenset[str]:
-    """All items to which this answer was given, and not another one since."""
-    last: dict[str, str] = {}
+def last_answers(record: Record | None, subject: Subject) -> dict[str, Approval]:
+    """The newest answer about each item."""
+    found: dict[str, Approval] = {}
     for approval in record.approvals if record is not None else ():
         if approval.subject == subject:
-            last.update(dict.fromkeys(approval.items, approval.answer))
-    return frozenset(item for item, given in last.items() if given == answer)
+            found.update(dict.fromkeys(approval.items, approval))
+    return found
+
+
+def agreed(record: Record | None, subject: Subject, *answers: str) -> frozenset[str]:
+    """All items to which one of these answers was given, and not another one since."""
+    return frozenset(item for item, one in last_answers(record, subject).items() if one.answer in answers)
+
+
+def may_go(record: Record | None) -> frozenset[str]:
+    """The interactive work to whose eviction somebody agreed, and did not say something else since."""
+    return agreed(record, "interactive", EVICT, EVICT_NOW)
+
+
+def interactive_work(workloads: Iterable[Workload]) -> tuple[Workload, ...]:
+    """The work that a person is asked about, as far as the drain takes it away.
+
+    What tolerates the drain taint is not part of it: the drain leaves it alone, and the shutdown asks anew.
+    """
+    return tuple(one for one in workloads if needs_approval(one.kind) and one.fate != "stays")
 
 
 def unapproved(workloads: Iterable[Workload], record: Record | None, interactive: Interactive) -> tuple[Workload, ...]:
-    """The workloads about which a person must still be asked before the node is tainted.
+    """The workloads to whose eviction nobody agreed yet: the node is not tainted while one of them is there.
 
-    Those that tolerate the drain taint are not among them: the drain leaves them alone, and the shutdown asks anew.
+    What was chosen at the start agrees to all of them but those about which a person said something else since.
     """
+    last = last_answers(record, "interactive")
+    asking = interactive_work(workloads)
     if interactive == "evict":
-        return ()
-    given = agreed(record, "interactive", "evict")
-    return tuple(one for one in workloads if needs_approval(one.kind) and one.fate != "stays" and one.key not in given)
+        return tuple(one for one in asking if one.key in last and last[one.key].answer not in (EVICT, EVICT_NOW))
+    return tuple(one for one in asking if one.key not in last or last[one.key].answer not in (EVICT, EVICT_NOW))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What there is to do about the interactive work on a node, before it is drained.
+
+    Attributes:
+        asks: what a person must be asked about (again).
+        waits: what its owner is waited for to stop, each with when the person is asked again.
+        suspends: what is to be suspended now.
+        held: what somebody agreed to evict or to suspend, each with when its notice period is over.
+    """
+
+    asks: tuple[Workload, ...] = ()
+    waits: tuple[tuple[Workload, datetime], ...] = ()
+    suspends: tuple[Workload, ...] = ()
+    held: tuple[tuple[Workload, datetime], ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do or to wait for."""
+        return not (self.asks or self.waits or self.suspends or self.held)
+
+    @property
+    def next(self) -> datetime | None:
+        """When the first of what is waited for is over by itself; None: nothing is waited for."""
+        return min((when for _, when in (*self.waits, *self.held)), default=None)
+
+
+def standing(
+    workloads: Iterable[Workload], record: Record, interactive: Interactive, now: datetime, wait: timedelta
+) -> Standing:
+    """What there is to do about the interactive work on the node, by what was decided about each.
+
+    Args:
+        wait: how long the owner of what is waited for may take before the person is asked again.
+    """
+    last = last_answers(record, "interactive")
+    found: dict[str, list[Any]] = {"asks": [], "waits": [], "suspends": [], "held": []}
+    for one in interactive_work(workloads):
+        given = last.get(one.key)
+        answer = given.answer if given is not None else EVICT if interactive == "evict" else ""
+        ends = notice.until(one.key, record.notices)
+        held = ends is not None and ends > now and answer in (EVICT, SUSPEND)
+        if answer == WAIT and given is not None and given.at + wait > now:
+            found["waits"].append((one, given.at + wait))
+        elif answer in (SUSPEND, SUSPEND_NOW) and given is not None and not _hindered(one.key, given, record):
+            found["held" if held else "suspends"].append((one, ends) if held else one)
+        elif answer in (EVICT, EVICT_NOW):
+            if held:
+                found["held"].append((one, ends))
+        else:
+            found["asks"].append(one)
+    return Standing(**{name: tuple(items) for name, items in found.items()})
+
+
+def _hindered(key: str, given: Approval, record: Record) -> bool:
+    return any(one.item == key and one.at >= given.at for one in record.obstacles)
+
+
+def digest_of_question(asked: Iterable[Workload], record: Record) -> str:
+    """What makes two questions about interactive work the same: the work, and what was answered about it before."""
+    keys = [one.key for one in asked]
+    last = last_answers(record, "interactive")
+    before = [f"{key} {last[key].answer} {last[key].at.isoformat()}" for key in keys if key in last]
+    hindered = [f"{one.item} {one.at.isoformat()}" for one in record.obstacles if one.item in keys]
+    return digest_of([*keys, *before, *hindered])

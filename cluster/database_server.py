@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from cluster import database_auth, local_program, pod_exec
 from cluster.api import Api
@@ -54,6 +55,7 @@ class Server:
     Attributes:
         pod: where they run; None: on this machine, against ``host``.
         first: a database that surely exists.
+        programs: the folder of this machine's tools; None: they are found in ``PATH``.
     """
 
     api: Api
@@ -63,6 +65,7 @@ class Server:
     port: int = 5432
     first: str = "postgres"
     deadlines: Deadlines = DEADLINES
+    programs: Path | None = None
 
     def __str__(self) -> str:
         return f"PostgreSQL in pod {self.pod}" if self.pod else f"PostgreSQL at {self.host}:{self.port}"
@@ -83,7 +86,8 @@ class Server:
                 yield program
         else:
             place = {"PGHOST": self.host, "PGPORT": str(self.port)}
-            with local_program.started(argv, variables | place, self.deadlines) as local:
+            here = [str(self.programs / argv[0]), *argv[1:]] if self.programs else argv
+            with local_program.started(here, variables | place, self.deadlines) as local:
                 yield local
 
     def succeeded(self, program: str, ended: Ended) -> None:
@@ -127,14 +131,17 @@ class Server:
         )
 
 
-def find(api: Api, release: Release) -> Server:
+def find(api: Api, release: Release, programs: Path | None = None) -> Server:
     """The server that the control plane uses, by the values of its release.
+
+    Args:
+        programs: see ``Server``.
 
     Raises:
         Blocked: ``no-database-pod``, ``no-database-password``, ``no-database-host``.
     """
     if release.value("postgresql.enabled") is False:
-        return _outside(api, release)
+        return _outside(api, release, programs)
     path = f"/api/v1/namespaces/{release.namespace}/pods/{POD}"
     body = api.get(path)
     if body is None:
@@ -160,7 +167,7 @@ def _login_from(api: Api, release: Release, place: PasswordPlace, user: str) -> 
     return _login(user, str(release.value(place.path)), source)
 
 
-def _outside(api: Api, release: Release) -> Server:
+def _outside(api: Api, release: Release, programs: Path | None) -> Server:
     auth = AUTH[0]
     host, user = release.value(f"{auth}.host"), str(release.value(f"{auth}.username") or ADMINISTRATOR)
     if not host:
@@ -175,7 +182,7 @@ def _outside(api: Api, release: Release) -> Server:
     login = _login_from(api, release, place, user)
     port = release.value(f"{auth}.port") or 5432
     first = str(release.value(f"{auth}.database") or "backend")
-    return Server(api, login, None, str(host), int(port), first)
+    return Server(api, login, None, str(host), int(port), first, programs=programs)
 
 
 def _from_secret(api: Api, namespace: str, name: str, keys: Sequence[str], user: str) -> Login:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from cluster import snapshot_session
 from cluster.database_server import Server, ServerAway
-from cluster.dump_header import DumpHeader, HeaderReader, NotADumpError
+from cluster.dump_header import DumpHeader, NotADumpError
+from cluster.dump_walk import DumpWalk
 from cluster.errors import Blocked, Failed
 from cluster.part_source import FileSource, Produced, Sink
 from cluster.probing import probe
@@ -24,9 +25,6 @@ from cluster.snapshot_session import Moment
 _PART_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _END_OF_GLOBALS = b"PostgreSQL database cluster dump complete"
 REQUIRED = "backend"
-# What ends the data of a dump, and, where it has none, its table of contents: a number that is 0. Source: EndData in
-# pg_backup_custom.c and WriteOffset in pg_backup_archiver.c of PostgreSQL.
-_END_OF_DUMP = bytes(5)
 # A server that restarts is back within a minute.
 _AWAY_SECONDS = 60.0
 # Of a server outside, only what is this login's: others' databases may lie beside. The system's own database is saved
@@ -127,6 +125,7 @@ def _database(server: Server, database: str) -> FileSource:
             rows = moment.counted()
         return Produced(
             began=moment.began,
+            database=database if database != name else None,
             entries=seen.entries,
             tables=rows,
             server_version=seen.server_version,
@@ -137,20 +136,16 @@ def _database(server: Server, database: str) -> FileSource:
 
 
 def _dumped(moment: Moment, database: str, sink: Sink) -> DumpHeader:
-    header, end = HeaderReader(), b""
+    walk = DumpWalk()
     argv = ("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=120s", f"--snapshot={moment.snapshot}")
     with moment.server.started(argv, database) as dump:
         try:
             for chunk in dump.chunks():
-                header.feed(chunk)
+                walk.write(chunk)
                 sink.write(chunk)
-                end = tail(end, chunk)
                 moment.program.beat()
             moment.server.succeeded("pg_dump", dump.ended())
-            found = header.found()
-            if not end.endswith(_END_OF_DUMP):
-                raise NotADumpError("its end is not there, though pg_dump ended well: it was cut off on the way")
-            return found
+            return walk.end()
         except NotADumpError as error:
             raise Failed(
                 "dump-unreadable",

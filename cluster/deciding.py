@@ -2,38 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cluster import consent, local_outage, planning, undesignating, waiting
+from cluster import (
+    consent,
+    interactive_questions,
+    local_outage,
+    planning,
+    suspension,
+    undesignating,
+    waiting,
+)
 from cluster import record as records_of
 from cluster.downtime import Downtime
+from cluster.errors import Misused
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions
-from cluster.plan import Workload
 from cluster.planned_case import Case
-from cluster.record import Approval, Record
+from cluster.question import Answer, Decision, Question
+from cluster.record import Approval, Asked, Record
 
 
-def interactive(downtime: Downtime, answer: Literal["evict", "refuse"], who: str) -> tuple[Workload, ...]:
-    """Answer for the interactive work on the node that nobody agreed to evict yet; empty: there is nothing to decide.
+@dataclass(frozen=True)
+class Decided:
+    """What a person decides about interactive work.
 
-    The answer holds for exactly the workloads that are there now.
+    Attributes:
+        each: by decision, the workloads that are named for it: ``namespace/name``, or their whole keys.
+        rest: about all that are not named, and not decided yet; None: nothing.
+        now: what is evicted or suspended is so although the notice period is not over.
+    """
+
+    each: Mapping[Decision, Sequence[str]]
+    rest: Literal["evict", "refuse"] | None = None
+    now: bool = False
+
+
+def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, list[str]]:
+    """Write down what was decided about the interactive work that is on the node now; by answer, what it is about.
+
+    Raises:
+        Misused: what is named is not there, is named twice, or cannot be suspended: nothing was written.
     """
     record = downtime.record
-    if record.aborted or record.done("taint") or "approve-workloads" not in downtime.steps:
-        return ()
+    words: list[str] = [*decided.each, *([decided.rest] if decided.rest else [])]
+    found: dict[str, list[str]] = {word: [] for word in words}
+    if not waiting.asks_about_workloads(downtime):
+        return found
     _, plan = planning.look_again(downtime)
-    asked = consent.unapproved(plan.workloads, record, downtime.options.interactive)
-    if asked:
-        items = tuple(one.key for one in asked)
-        _write(
-            downtime,
-            Approval(
-                subject="interactive", digest=consent.digest_of(asked), items=items, answer=answer, who=who, at=_now()
-            ),
+    there = consent.interactive_work(plan.workloads)
+    for word, names in decided.each.items():
+        found[word] += interactive_questions.resolved(list(names), there)
+    named = [key for keys in found.values() for key in keys]
+    _require_once(named)
+    if found.get("suspend"):
+        suspension.require(downtime)
+    if decided.rest:
+        open_ones = there if decided.now else consent.unapproved(there, record, downtime.options.interactive)
+        found[decided.rest] += [one.key for one in open_ones if one.key not in named]
+    shown = Asked(
+        digest=consent.digest_of(key for keys in found.values() for key in keys),
+        items=tuple(key for keys in found.values() for key in keys),
+    )
+    each = {key: word for word, keys in found.items() for key in keys}
+    answer = Answer("evict", who, each=each, now=decided.now, shown=shown)
+    if shown.items:
+        _write(downtime, *interactive_questions.approvals(Question("interactive", downtime.node, ""), answer))
+    return found
+
+
+def _require_once(named: list[str]) -> None:
+    twice = sorted({key for key in named if named.count(key) > 1})
+    if twice:
+        raise Misused(
+            "decided-twice", f"Two things were decided about {', '.join(twice)}. Nothing was written", "Choose one."
         )
-    return asked
 
 
 def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
@@ -54,7 +100,7 @@ def tolerating(downtime: Downtime, why: str, who: str) -> tuple[str, ...]:
     if asked:
         digest = consent.digest_of(asked)
         approval = Approval(subject="tolerating", digest=digest, items=asked, answer=consent.ALLOW, who=who, at=_now())
-        _write(downtime, approval, f"{who} let pods that tolerate the drain go down with the machine: {why}")
+        _write(downtime, approval, note=f"{who} let pods that tolerate the drain go down with the machine: {why}")
     return asked
 
 
@@ -96,9 +142,9 @@ def _case(downtime: Downtime, seen: Observation, options: PlannedOptions | Remov
     return Case(seen, seen.node or {}, options, downtime.settings, downtime.record, downtime.steps)
 
 
-def _write(downtime: Downtime, approval: Approval, note: str = "") -> None:
+def _write(downtime: Downtime, *approvals: Approval, note: str = "") -> None:
     def answered(old: Record) -> Record:
-        new = old if approval in old.approvals else records_of.approved(old, approval)
+        new = records_of.with_answers(old, approvals)
         return records_of.noted(new, note) if note else new
 
     downtime.write(answered)

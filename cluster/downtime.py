@@ -43,7 +43,7 @@ from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, RejoinOptions, parse
 from cluster.question import Answer, Question
-from cluster.record import Approval, Record, StepState, aborting, change_is, in_phase, noted, step_is
+from cluster.record import Approval, Record, StepState, aborting, noted
 from cluster.records import Mutation, Records
 
 # The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
@@ -160,7 +160,10 @@ def go_on(
         record = _continue(api, name, Records(api).open_of(name), lock, abort)
         downtime = Downtime(api, settings, name, lock, record, say, ask)
         if record.aborted and _gone(api, name):
-            _close_without_node(downtime)
+            # Imported here: it builds on this module.
+            from cluster import closing_without_node
+
+            closing_without_node.close(downtime)
             yield downtime
         else:
             yield _marked(downtime)
@@ -204,20 +207,6 @@ def _marked(downtime: Downtime) -> Downtime:
 
 def _gone(api: Api, name: str) -> bool:
     return api.get(f"{nodes.NODES}/{name}") is None
-
-
-def _close_without_node(downtime: Downtime) -> None:
-    """The end of an abort when there is no Node any more: what was set on it went with it. The machine is let be."""
-
-    def closed(old: Record) -> Record:
-        new = step_is(old, "close", "done", "the Node was deleted: there is nothing on it to undo")
-        for what in [one.what for one in old.changes if one.what in ("cordon", "taint") and one.state != "undone"]:
-            new = change_is(new, what, "", "undone")
-        return in_phase(new, "closed")
-
-    stand_in.hand_over(downtime)
-    admission.dismiss(downtime.api, downtime.node, downtime.record.id)
-    downtime.write(closed)
 
 
 def require_cluster(api: Api, settings: Settings) -> str:
@@ -356,7 +345,7 @@ def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Recor
     now = datetime.now(UTC)
     gated = start.gate if start.procedure != "unplanned" else None
     gate = {"recovery-gate": StepState(state="done", at=now, proof=recovery.summary(gated))} if gated else {}
-    before = former.found if former is not None else at_the_opening.found_of(found or {}, api)
+    before = former.found if former is not None else at_the_opening.found_of(found or {}, api, settings)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
     if start.procedure in ("planned", "remove") and found is not None:

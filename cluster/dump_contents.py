@@ -14,12 +14,12 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
 
 from cluster.errors import Blocked
+from cluster.postgres_programs import Programs
 from cluster.showing import shown
 
 SILENCE_SECONDS = 30.0
@@ -37,8 +37,8 @@ _HEADER = re.compile(r";\s+(Dumped from database version|Dumped by pg_dump versi
 
 
 class DumpError(Blocked):
-    """``dump-unreadable``; or it could not be read here, whatever it is worth: ``pg-restore-missing``,
-    ``pg-restore-too-old``, ``pg-restore-hangs``.
+    """``dump-unreadable``; or it could not be read here, whatever it is worth: ``pg-restore-too-old``,
+    ``pg-restore-hangs``, or as ``postgres_programs.find`` says.
     """
 
 
@@ -66,13 +66,14 @@ class Listing:
     Once the table was read (``done``), further bytes are accepted and dropped.
 
     Args:
+        programs: what is there of PostgreSQL.
         silence_seconds: how long pg_restore may take to accept bytes, and to end.
 
     Raises:
-        DumpError: ``pg-restore-missing``.
+        DumpError: ``postgres-missing``: it cannot be started.
     """
 
-    def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(self, programs: Programs, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence = silence_seconds
         self._fed = 0
         self.done = False
@@ -80,18 +81,19 @@ class Listing:
         self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [_PROGRAM, "--list"],
+                programs.argv(_PROGRAM, "--list"),
                 stdin=subprocess.PIPE,
                 stdout=self._out,
                 stderr=self._err,
                 # No PG* variable, and its messages in English.
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                cwd="/",
             )
         except OSError as error:
             self._out.close()
             self._err.close()
             raise DumpError(
-                "pg-restore-missing",
+                "postgres-missing",
                 f"A dump's table of contents cannot be read here: {_PROGRAM} cannot be run "
                 f"({error.strerror or type(error).__name__})",
                 "Install PostgreSQL's client programs (Debian: postgresql-client).",
@@ -179,20 +181,6 @@ class Listing:
         )
 
 
-def read(chunks: Iterable[bytes], silence_seconds: float = SILENCE_SECONDS) -> DumpContents:
-    """What the dump holds that these chunks are. No more of them are taken than the table of contents needs.
-
-    Raises:
-        DumpError: it is no dump in pg_dump's custom format, or a damaged one; or pg_restore cannot be run, or hangs.
-    """
-    with Listing(silence_seconds) as listing:
-        for chunk in chunks:
-            listing.write(chunk)
-            if listing.done:
-                break
-        return listing.result()
-
-
 def parse(listed: str) -> DumpContents:
     """What ``pg_restore --list`` printed.
 
@@ -209,12 +197,6 @@ def parse(listed: str) -> DumpContents:
         server_version=header.get("Dumped from database version"),
         tool_version=header.get("Dumped by pg_dump version"),
     )
-
-
-def major(version: str | None) -> int | None:
-    """The major version: 15 of ``15.14 (Debian …)``; None: it tells none."""
-    found = re.match(r"\s*(\d+)", version or "")
-    return int(found[1]) if found else None
 
 
 def _too_old(said: str) -> DumpError:

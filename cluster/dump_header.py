@@ -26,44 +26,23 @@ class DumpHeader:
         database: the name of the database that it is of.
         server_version, tool_version: of the server and of pg_dump, without what the packager added (``15.14``).
         entries: entries in its table of contents, the "TOC Entries" of ``pg_restore --list``.
+        version: of its format, like ``(1, 14)``.
+        number_bytes, offset_bytes: how long a number in it is, without its sign, and a place in the file.
+        bytes: how long the header is.
     """
 
     database: str
     server_version: str
     tool_version: str
     entries: int
+    version: tuple[int, int]
+    number_bytes: int
+    offset_bytes: int
+    bytes: int
 
 
 class NotADumpError(ValueError):
     """The bytes are no dump in the custom format, or not a whole header of one; the text says why."""
-
-
-class HeaderReader:
-    """Collects the first bytes of a dump that passes, until its header is whole."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-        self._found: DumpHeader | None = None
-
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the dump.
-
-        Raises:
-            NotADumpError: it is no dump in the custom format.
-        """
-        if self._found is None and len(self._bytes) < _LONGEST:
-            self._bytes += data[:_LONGEST]
-            self._found = parse(self._bytes)
-
-    def found(self) -> DumpHeader:
-        """The header.
-
-        Raises:
-            NotADumpError: the dump ended before it was whole.
-        """
-        if self._found is None:
-            raise NotADumpError(f"it ends, or is unreadable, within its header ({len(self._bytes)} bytes)")
-        return self._found
 
 
 def parse(beginning: bytes) -> DumpHeader | None:
@@ -87,7 +66,7 @@ def _parse(reader: _Reader) -> DumpHeader:
     if not _FIRST <= version <= _LATEST:
         raise NotADumpError(f"its format {version[0]}.{version[1]} is not known")
     reader.width = reader.byte()
-    reader.byte()
+    offset_bytes = reader.byte()
     kind = reader.byte()
     if kind != _CUSTOM:
         raise NotADumpError(f"it is an archive of kind {kind}, not of the custom format")
@@ -98,18 +77,21 @@ def _parse(reader: _Reader) -> DumpHeader:
     for _ in range(7):  # when it was made: second to year, daylight saving
         reader.integer()
     database, server, tool = reader.text(), reader.text(), reader.text()
-    return DumpHeader(database, _plain(server), _plain(tool), reader.integer())
+    entries = reader.integer()
+    return DumpHeader(
+        database, _plain(server), _plain(tool), entries, version, reader.width, offset_bytes, reader.position
+    )
 
 
 class _Reader:
     def __init__(self, data: bytes) -> None:
-        self._data, self._at, self.width = data, 0, 4
+        self._data, self.position, self.width = data, 0, 4
 
     def take(self, count: int) -> bytes:
-        if self._at + count > len(self._data):
+        if self.position + count > len(self._data):
             raise IndexError
-        piece = self._data[self._at : self._at + count]
-        self._at += count
+        piece = self._data[self.position : self.position + count]
+        self.position += count
         return piece
 
     def byte(self) -> int:

@@ -16,6 +16,7 @@ from cluster.dump_listing import Listing, complaints, listing
 from cluster.errors import Blocked
 from cluster.part_stream import Take
 from cluster.postgres_server import Child, Server
+from cluster.scratch_disk import full
 
 PREFIX = "downtime_rehearsal_"
 QUERY_SECONDS = 60.0
@@ -25,16 +26,14 @@ _SQLSTATE = re.compile(r"ERROR:\s+([0-9A-Z]{5})\b")
 # What psql itself would do; pg_dumpall writes no other command of psql's than these two, which guard against others.
 _RESTRICT = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+\s*")
 _TABLESPACES = re.compile(rb"(?:CREATE|ALTER) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.IGNORECASE)
-_OURS_NOT_THE_DUMPS = {
-    "scratch-full": re.compile(r"No space left on device|could not (?:extend|write) file|Disk quota exceeded"),
-    "scratch-server": re.compile(
-        r"server closed the connection|terminating connection|could not connect|connection to server|"
-        r"out of memory|permission denied to create|too many connections|"
-        # The server lacks what the dumped one had installed.
-        r'extension "[^"]*" is not available|could not open extension control file|'
-        r'could not access file "[^"]*": No such file'
-    ),
-}
+_NO_SPACE = re.compile(r"No space left on device|could not (?:extend|write) file|Disk quota exceeded")
+_OURS_NOT_THE_DUMPS = re.compile(
+    r"server closed the connection|terminating connection|could not connect|connection to server|"
+    r"out of memory|permission denied to create|too many connections|"
+    # The server lacks what the dumped one had installed.
+    r'extension "[^"]*" is not available|could not open extension control file|'
+    r'could not access file "[^"]*": No such file'
+)
 # Partitions each by themselves, and no table of an extension: as they were counted when the set was taken.
 _ROWS = r"""
 SET row_security = off;
@@ -95,6 +94,7 @@ def read_listing(programs: Server, deliver: Deliver, seconds: float) -> tuple[Li
             deliver(take)
         code = child.end()
         if code:
+            _see_able(programs, child, code, seconds)
             return None, complaints(child.said()) or [f"pg_restore --list ended with {code}"]
         return listing(child.printed()), []
 
@@ -115,7 +115,7 @@ def restore(server: Server, name: str, deliver: Deliver, seconds: float, *, role
     with server.started("pg_restore", *arguments, seconds=seconds) as child:
         feed_all(child, deliver)
         code = child.end()
-        _see_able(child, seconds)
+        _see_able(server, child, code, seconds)
         found = complaints(child.said())
         return found or ([f"pg_restore ended with {code}"] if code else [])
 
@@ -148,8 +148,7 @@ def apply_globals(server: Server, script: bytes) -> Applied:
     arguments = ["-Xq", "--dbname", _MAINTENANCE, "--set=VERBOSITY=sqlstate"]
     with server.started("psql", *arguments, seconds=QUERY_SECONDS) as child:
         child.feed(b"".join(statements))
-        child.end()
-        _see_able(child, QUERY_SECONDS)
+        _see_able(server, child, child.end(), QUERY_SECONDS)
         states = _SQLSTATE.findall(child.said())
     return Applied(tuple(one for one in states if one != _DUPLICATE_OBJECT), len(lines) - len(statements))
 
@@ -172,7 +171,7 @@ def restored_listing(server: Server, name: str, seconds: float) -> Listing:
     return found
 
 
-def _see_able(child: Child, seconds: float) -> None:
+def _see_able(server: Server, child: Child, code: int, seconds: float) -> None:
     """That the program was not kept from its work by the server, its disk, or the time."""
     if child.overdue:
         raise Blocked(
@@ -182,15 +181,23 @@ def _see_able(child: Child, seconds: float) -> None:
         )
     # Only of what the program says itself: details quote rows, in which anything may stand.
     said = "\n".join(line for line in child.said().splitlines() if "error: " in line)
-    for code, pattern in _OURS_NOT_THE_DUMPS.items():
-        if (found := pattern.search(said)) is not None:
-            raise Blocked(
-                code,
-                f"The PostgreSQL server for the rehearsal could not go on: {found.group()}",
-                "Give the folder for temporary files (TMPDIR) more room, install the extension that it lacks, or "
-                "name another server with --server; "
-                "this says nothing about the backup.",
-            )
+    if not code and not said:
+        return
+    if server.own and (short := full(said)) is not None:
+        raise short
+    if (found := _NO_SPACE.search(said)) is not None:
+        raise Blocked(
+            "scratch-full",
+            f"The disk of the PostgreSQL server for the rehearsal is full: {found.group()}",
+            "Give it room for the databases, or name another server with --server; this says nothing about the backup.",
+        )
+    if (found := _OURS_NOT_THE_DUMPS.search(said)) is not None:
+        raise Blocked(
+            "scratch-server",
+            f"The PostgreSQL server for the rehearsal could not go on: {found.group()}",
+            "See that it runs, install the extension that it lacks, or name another server with --server; this says "
+            "nothing about the backup.",
+        )
 
 
 def _server_failed(child: Child) -> Blocked:

@@ -6,6 +6,7 @@ key is needed for a rehearsal and a restore alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from cluster.errors import Misused
 from cluster.showing import shown
 
 ENDING = ".age"
+# The first line of a file, and more than any header is long.
+MAGIC = b"age-encryption.org/v1\n"
+HEADER_BYTES = 65_536
 _HOW = (
     "Make a key pair with 'age-keygen -o KEY.txt', keep KEY.txt away from here, and write the line after "
     '"Public key:" (age1…), or an SSH public key, into [recovery] recipients.'
@@ -61,6 +65,18 @@ class Recipients:
         import pyrage
 
         pyrage.encrypt_io(reader, writer, self._parsed)
+
+
+def stored_bytes(beginning: bytes, clear_bytes: int) -> int | None:
+    """How large an age file is that begins like this and holds so many bytes; None: it does not begin as one does.
+
+    After the header come a nonce of 16 bytes and pieces of 64 KiB, each with 16 bytes of its own; there is at least one
+    piece (https://age-encryption.org/v1, "Payload").
+    """
+    last = re.search(rb"^--- [^\n]*\n", beginning, re.MULTILINE)
+    if not beginning.startswith(MAGIC) or last is None:
+        return None
+    return last.end() + 16 + clear_bytes + 16 * max(1, -(-clear_bytes // 65_536))
 
 
 def _parsed(key: str) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
-from cluster import evict_request, eviction, node, scheduling, workloads_first
+from cluster import evict_request, eviction, node, scheduling, staying_behind, workloads_first
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.api_errors import Busy, Conflict, NotFound
@@ -171,12 +172,14 @@ def _still_there(downtime: Downtime, seconds: float, refused: dict[str, _Refusal
     named = "; ".join(_why(pod, owners.get(pod_.full_name(pod), ""), refused) for pod in left[:10])
     more = f" (and {len(left) - 10} more)" if len(left) > 10 else ""
     name = downtime.node
+    ending = [staying_behind.still_there(pod, datetime.now(UTC)) for pod in left[:10] if pod_.is_terminating(pod)]
+    also = f" ({staying_behind.remedies(ending)})" if ending else ""
     return Failed(
         "eviction-refused" if any(pod_.uid(pod) in refused for pod in left) else "pods-remain",
         f"After {seconds / 60:.1f} minutes {len(left)} pods are not evicted from {name}: {named}{more}. The taint was "
         "not set, nothing was force-deleted, and the machine was not shut down; what was evicted stays so",
-        f"Start more replicas elsewhere, or see to these pods with their owners; then 'downtime resume {name}' asks "
-        f"again, or 'downtime abort {name}' takes the cordon off.",
+        f"Start more replicas elsewhere, or see to these pods with their owners{also}; then 'downtime resume {name}' "
+        f"asks again, or 'downtime abort {name}' takes the cordon off.",
     )
 
 
@@ -185,7 +188,7 @@ def _why(pod: Object, owner: str, refused: dict[str, _Refusal]) -> str:
     refusal = refused.get(pod_.uid(pod))
     if refusal is not None and not pod_.is_terminating(pod):
         return f"{pod_.full_name(pod)}{whose}: refused, {refusal.said}"
-    return f"{pod_.full_name(pod)}{whose}: {eviction.why_still_there(pod)}"
+    return f"{pod_.full_name(pod)}{whose}: {staying_behind.why_in_words(pod)}"
 
 
 EVICT = Step(workloads_first.STEP, _nothing_to_evict, _see_evicted, _evict, during="draining")

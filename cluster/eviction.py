@@ -6,13 +6,15 @@ a pod that does not go is named, with the reason, and the machine is not shut do
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
-from cluster import pods, whereabouts
+from cluster import pods, staying_behind, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Blocked, Failed
-from cluster.node import drained_by_taint, time_of
+from cluster.errors import Blocked, DowntimeError, Failed
+from cluster.node import drained_by_taint
+from cluster.record import noted
 from cluster.step import Seen, Step
 from cluster.watching import until
 
@@ -104,8 +106,9 @@ SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained"
 
 
 def _proof(found: list[Object]) -> Seen:
-    stay = [pods.full_name(pod) for pod in found if not pods.must_go(pod)]
-    return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever)")
+    stay = sorted(pods.full_name(pod) for pod in found if not pods.must_go(pod))
+    named = f": {', '.join(stay[:5])}{' and others' if len(stay) > 5 else ''}" if stay else ""
+    return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever){named}")
 
 
 def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
@@ -121,27 +124,17 @@ def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
 
 def _still_there(downtime: Downtime, seconds: float) -> Failed:
     left = remaining(of_node(downtime))
-    named = "; ".join(f"{pods.full_name(pod)}: {why_still_there(pod)}" for pod in left[:10])
+    found = [staying_behind.still_there(pod, datetime.now(UTC)) for pod in left]
+    remedies = staying_behind.remedies(found[:10])
+    named = "; ".join(f"{one.pod}: {one.detail}" for one in found[:10])
     more = f" (and {len(left) - 10} more)" if len(left) > 10 else ""
+    with contextlib.suppress(DowntimeError):  # for the status of the node; what is wrong is told anyway
+        said = f"the time for the drain is up, and pods are still there: {named}{more}. {remedies}"
+        downtime.write(lambda old: noted(old, said))
     return Failed(
         "pods-remain",
         f"After {seconds / 60:.0f} minutes {len(left)} pods are still on {downtime.node}: {named}{more}. "
         "The taint stays, nothing was force-deleted, and the machine was not shut down",
-        f"See to these pods with their owners; then 'downtime resume {downtime.node}' waits again, "
-        f"or 'downtime abort {downtime.node}' takes the taint off.",
+        f"See to these pods with their owners ({remedies}); then 'downtime resume "
+        f"{downtime.node}' waits again, or 'downtime abort {downtime.node}' takes the taint off.",
     )
-
-
-def why_still_there(pod: Object) -> str:
-    """Why a pod has not gone, as far as its object tells."""
-    metadata = pod["metadata"]
-    if not metadata.get("deletionTimestamp"):
-        seconds = pods.toleration_seconds(pod)
-        return f"tolerates the taint for {seconds:g} s" if seconds else "was not deleted yet"
-    finalizers: list[str] = metadata.get("finalizers") or []
-    if finalizers:
-        return f"deleted, but held by finalizer {', '.join(finalizers)}"
-    late = (datetime.now(UTC) - time_of(metadata["deletionTimestamp"])).total_seconds()
-    if late < 0:
-        return f"terminating, {-late:.0f} s of its grace period left"
-    return f"terminating, {late:.0f} s over its grace period: does the kubelet run?"

@@ -44,6 +44,7 @@ class Seen:
         content: of a small document, in the clear; None: not read, or encrypted and no key here.
         problem: why the file could not be seen.
         is_age: whether it begins as age files do; None: not looked at.
+        implied: how large the age file must be, by its header and what was written into it; None: not known.
         dump: a dump's table of contents; None: not read, or encrypted and no key here.
         dump_problem: why that could not be read.
     """
@@ -53,6 +54,7 @@ class Seen:
     content: bytes | None = None
     problem: str = ""
     is_age: bool | None = None
+    implied: int | None = None
     dump: DumpContents | None = None
     dump_problem: DowntimeError | None = None
 
@@ -68,7 +70,7 @@ class SetEvidence:
         problem: why it could not.
         half_taken: there is no manifest at all: not a set.
         files: what was seen of each part's file, by its path.
-        previous: the manifest of the set before it, for comparison.
+        earlier: manifests of sets of its cluster before it, the newest first, for comparison.
         notes: of rehearsals of this set, and of earlier ones where they matter.
         note_problems: notes that cannot be used, in sentences.
     """
@@ -79,6 +81,6 @@ class SetEvidence:
     problem: DowntimeError | None = None
     half_taken: bool = False
     files: Mapping[str, Seen] = field(default_factory=dict)
-    previous: Manifest | None = None
+    earlier: tuple[Manifest, ...] = ()
     notes: tuple[RehearsalNote, ...] = ()
     note_problems: tuple[str, ...] = ()

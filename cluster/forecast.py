@@ -4,16 +4,15 @@ It is on the safe side: *fits now* is said only of a pod that finds a place **in
 the pods that want room (those that move, those that wait already), and wherever it puts them. What cannot be judged
 (see :class:`cluster.room.Claimant`) will wait. So it may say *will wait* of what does find a place.
 
-How: a node that suits the pod is lost to it only when others are put there that take more of a resource than the node
-has beyond the pod's own request. One pod takes room on one node, and together they take no more than they ask for: so
-at most so many of the nodes are lost as the smallest of these gaps fit into that sum, over all resources. One node more
-than that, and the pod has a place. If some pod finds none, it may preempt pods of a lower priority, which then want
-room as well: all of a priority below that of the highest such pod are counted in.
+How: of the nodes where the pod fits, so many are lost to it at most as others can keep it away from by a rule
+(anti-affinity, a port of the node), and as others can fill (:mod:`cluster.rivalry`). One node more than that, and the
+pod has a place. Pods that find none may preempt others, which then want room as well (:mod:`cluster.unrest`).
 
-Not known are quotas and gangs of another scheduler, pods that appear later, and a distributed job's pods elsewhere.
+Not known are quotas and gangs of another scheduler, pods that appear later or end, and a distributed job's pods
+elsewhere.
 
 Source: the filter plugins of kube-scheduler 1.34 (``NodeResourcesFit``, ``NodeAffinity``, ``TaintToleration``,
-``InterPodAffinity``, ``VolumeBinding``).
+``InterPodAffinity``, ``NodePorts``, ``VolumeBinding``, ``NodeVolumeLimits``).
 """
 
 from __future__ import annotations
@@ -26,19 +25,18 @@ from fractions import Fraction
 from functools import cached_property
 
 from cluster import node as node_
-from cluster import placement, pod_requests, quantities, taints
+from cluster import placement, quantities, rivalry, taints, unrest
 from cluster import pods as pod_
-from cluster.node import Object
+from cluster.attachable import Limits
 from cluster.plan import Forecast
-from cluster.pod_requests import PODS, Amounts
-from cluster.room import Claimant, Room
+from cluster.pod_requests import PODS
+from cluster.rivalry import Contested, Rivals
+from cluster.room import Claimant, Room, anti_affinity
+from cluster.unrest import Unrest
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_ZERO = Fraction(0)
 _MOST_REASONS = 4
 _MOST_SHAPES = 200
-# The scheduler counts cores in thousandths; everything else in whole bytes or pieces.
-_UNIT = {"cpu": Fraction(1, 1000)}
 
 
 class Market:
@@ -49,137 +47,219 @@ class Market:
         leaving: the node that goes down.
         down: other nodes in downtime.
         claimants: the pods that move, and those that wait already.
+        limits: how many volumes of CSI drivers the nodes hold.
     """
 
     def __init__(
-        self, rooms: Sequence[Room], leaving: str, down: Collection[str], claimants: Sequence[Claimant]
+        self,
+        rooms: Sequence[Room],
+        leaving: str,
+        down: Collection[str],
+        claimants: Sequence[Claimant],
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits or Limits()
+        self._wanted_claims = sum(one.claims for one in claimants)
+        self._all = list(rooms)
         self._rooms = [room for room in rooms if room.name != leaving and room.name not in down]
-        self._repelling = [(room.node, one) for room in rooms for one in room.repelling]
+        self._by_name = {room.name: room for room in self._rooms}
         self._claimants = list(claimants)
+        self._keys = {id(one): _key(one) for one in claimants}
         self._suited: dict[str, Mapping[str, str]] = {}
         self._judged: dict[tuple[object, ...], str] = {}
-        self._below: dict[int, Amounts] = {}
+        self._spare: dict[tuple[str, int | None], rivalry.Units | None] = {}
 
     def forecast(self, pods: Sequence[Claimant]) -> Forecast:
         """Whether all of these pods of one workload, which must be among the claimants, would find a place now."""
         for pod in pods:
-            why = self._why_not(pod)
+            why = self._restless(pod, self._unrest)
             if why:
                 more = f" ({pod_.name(pod.pod)})" if len(pods) > 1 else ""
                 return Forecast(says="will-wait", why=f"{why}{more}")
-        others = sorted({pod.scheduler for pod in pods if pod.scheduler})
-        note = f"as far as room goes; the quotas and rules of {', '.join(others)} are not known" if others else ""
-        return Forecast(says="fits-now", why=note)
-
-    def _why_not(self, pod: Claimant) -> str:
-        short = self._short(pod, None)
-        restless, level = self._unrest
-        if short or not restless:
-            return short
-        if level is not None and any(_would_repel(one, pod.pod) for _, one in self._repelling):
-            return "pods may be preempted, and one of them must not be together with it"
-        here = _names(self._suits(pod))
-        for one in restless:
-            if one.priority > pod.priority and self._wants(one, here):
-                return f"{one.name} has a higher priority, and may take its place"
-        return self._short(pod, level)
+        return Forecast(says="fits-now")
 
     @cached_property
-    def _unrest(self) -> tuple[list[Claimant], int | None]:
-        """The claimants that may find no place and preempt others, and below which priority all may be displaced."""
+    def _unrest(self) -> Unrest:
+        """What may come of preemption, by the claimants that may find no place."""
         able = [one for one in self._claimants if one.preempts]
-        if len({self._key(one) for one in able}) > _MOST_SHAPES:
+        lowest = min((one.priority for one in self._claimants), default=0)
+        if len({self._keys[id(one)] for one in able}) > _MOST_SHAPES:
             # Too many to judge each: as if none of them found a place.
-            return able, max(one.priority for one in able)
-        level: int | None = None
-        while True:
-            restless = [one for one in able if self._short(one, level)]
-            highest = max((one.priority for one in restless), default=None)
-            if highest is None or (level is not None and highest <= level):
-                return restless, level
-            level = highest
+            return unrest.of(self._all, able, lowest, lambda *_: "there are too many of them to judge each")
+        return unrest.of(self._all, able, lowest, self._restless)
 
-    def _displaced(self, level: int | None) -> Amounts:
-        """What all pods below a priority ask for: preempted one after the other, they want room again."""
-        if level is None:
-            return {}
-        if level not in self._below:
-            below = [asked for room in self._rooms for at, asked in room.by_priority.items() if at < level]
-            self._below[level] = pod_requests.total(below)
-        return self._below[level]
-
-    def _key(self, pod: Claimant) -> tuple[object, ...]:
-        """The same for pods that are judged alike."""
-        asks = tuple(sorted((pod.asks or {}).items()))
-        labels = tuple(sorted(pod_.labels(pod.pod).items()))
-        return self._suit(pod), asks, pod.doubt, pod_.namespace(pod.pod), labels
-
-    def _short(self, pod: Claimant, level: int | None) -> str:
-        key = (level, *self._key(pod))
+    def _restless(self, pod: Claimant, now: Unrest) -> str:
+        """Why the pod may find no place, or may lose it again; empty: it has one, whatever comes."""
+        key = (now.size, self._keys[id(pod)])
         if key not in self._judged:
-            self._judged[key] = self._judge(pod, self._displaced(level))
+            self._judged[key] = self._judge(pod, now) or now.threat(pod, _names(self._suits(pod)))
         return self._judged[key]
 
-    def _judge(self, pod: Claimant, displaced: Amounts) -> str:
+    def _judge(self, pod: Claimant, now: Unrest) -> str:
         """Why the pod might find no place; empty: it finds one, whatever else is placed first."""
         if pod.doubt or pod.asks is None:
             return pod.doubt or "what it asks for cannot be read"
-        suited = self._suits(pod)
-        open_to = [room for room in self._rooms if not suited[room.name] and not self._kept_apart(pod, room)]
-        gaps = {room.name: gap for room in open_to if (gap := _gap(pod.asks, room)) is not None}
+        if now.displaced and self._is_choosy(pod):
+            return "pods may be preempted, and it must not be together with one of them"
+        suited = self._reaching(pod, now)
+        closed = self._kept_apart(pod)
+        open_to = [room for room in self._rooms if not suited[room.name] and room.name not in closed]
+        asks = rivalry.units(pod.asks)
+        gaps = {room.name: gap for room in open_to if (gap := _gap(asks, room)) is not None}
         if not gaps:
             return self._reasons(pod, suited, open_to)
-        rivals = [one for one in self._claimants if one is not pod and self._wants(one, gaps)]
-        unreadable = next((one.name for one in rivals if one.asks is None), "")
-        if unreadable:
-            return f"what {unreadable} asks for cannot be read, which wants room there as well"
-        apart = next((one.name for one in rivals if _would_repel(one.pod, pod.pod)), "")
-        if apart:
-            return f"{apart} wants room there as well, and must not be together with it"
-        lost = _lost(list(gaps.values()), [one.asks for one in rivals if one.asks is not None], displaced)
-        if lost < len(gaps):
+        others = [one for one in self._claimants if one is not pod]
+        kept, who = self._kept_away(pod, [room for room in open_to if room.name in gaps], others)
+        if kept >= len(gaps):
+            return f"{who} wants room there as well, and must not be together with it"
+        nodes = [Contested(name, gap, self._free(name, now) or {}) for name, gap in gaps.items()]
+        rivals = self._rivals(others, nodes, now)
+        if isinstance(rivals, str):
+            return f"what {rivals} asks for cannot be read, which wants room there as well"
+        need = len(nodes) - kept
+        if rivalry.at_most(nodes, rivals, now.displaced) < need:
             return ""
-        others = f"{len(rivals)} other pod{'s' if len(rivals) != 1 else ''} that move{'' if len(rivals) != 1 else 's'}"
-        nodes = "one node has" if len(gaps) == 1 else f"{len(gaps)} nodes have"
-        return f"only {nodes} room for it, which {others} or wait may take first"
+        if not now.displaced and not rivalry.can_be_lost(need, nodes, rivals):
+            return ""
+        number = sum(one.count for one in rivals)
+        more = f"{number} other pod{'s' if number != 1 else ''} that move{'' if number != 1 else 's'}"
+        there = "one node has" if len(nodes) == 1 else f"{len(nodes)} nodes have"
+        return f"only {there} room for it, which {more} or wait{'' if number != 1 else 's'} may take first"
 
-    def _wants(self, pod: Claimant, nodes: Collection[str]) -> bool:
-        # That a pod stays in its node pool is told of itself; of a rival it is not relied on.
-        suited = self._suits(replace(pod, pool=None))
-        return any(not suited[name] for name in nodes)
+    def _rivals(self, others: Sequence[Claimant], nodes: Sequence[Contested], now: Unrest) -> list[Rivals] | str:
+        """The pods that could take one of these nodes, those that are alike together; or one that cannot be read."""
+        # For one that preempts room is kept where it did, even if it then finds a place elsewhere.
+        twice = {id(one) for one, _ in now.preemptors}
+        kinds: dict[tuple[object, ...], Rivals] = {}
+        for one in others:
+            # That a pod stays in its node pool is told of itself; of a rival it is not relied on.
+            suited = self._suits(replace(one, pool=None) if one.pool is not None else one)
+            if one.asks is None:
+                if any(not suited[node.name] for node in nodes):
+                    return one.name
+                continue
+            asks = rivalry.units(one.asks)
+            its = frozenset(node.name for node in nodes if not suited[node.name] and rivalry.fits(asks, node.free))
+            if its:
+                key = (tuple(sorted(asks.items())), its)
+                before = kinds[key].count if key in kinds else 0
+                kinds[key] = Rivals(before + (2 if id(one) in twice else 1), asks, its)
+        return list(kinds.values())
+
+    def _free(self, name: str, now: Unrest) -> rivalry.Units | None:
+        """What can be free for others on a node, if pods end or are preempted there."""
+        key = (name, now.reach.get(name))
+        if key not in self._spare:
+            self._spare[key] = self._by_name[name].spare(key[1])
+        return self._spare[key]
+
+    def _is_choosy(self, pod: Claimant) -> bool:
+        """Whether a pod that runs somewhere, and may be preempted, could keep it from a node."""
+        if pod.ports or pod.attaches or anti_affinity(pod.pod):
+            return True
+        return any(placement.keys_apart(one, pod.pod) for room in self._all for one in room.repelling)
+
+    def _kept_apart(self, pod: Claimant) -> set[str]:
+        """The nodes that the pod is kept from by what runs there, or near there."""
+        closed = {room.name for room in self._rooms if pod.ports & room.ports}
+        domains: set[tuple[str, str]] = set()
+        for room in self._all:
+            keys = [key for one in room.repelling for key in placement.keys_apart(one, pod.pod)]
+            keys += [key for one in room.shunned for key in placement.keys_apart(pod.pod, one)]
+            if keys:
+                labels = pod_.labels(room.node)
+                closed.add(room.name)
+                domains |= {(key, labels[key]) for key in keys if key in labels}
+        if domains:
+            closed |= {room.name for room in self._rooms if domains & set(pod_.labels(room.node).items())}
+        return closed
+
+    def _kept_away(self, pod: Claimant, rooms: Sequence[Room], others: Sequence[Claimant]) -> tuple[int, str]:
+        """From how many of these nodes others that want room can keep the pod by being near; and one that does."""
+        kept, who = 0, ""
+        for one in others:
+            keys = {*placement.keys_apart(one.pod, pod.pod), *placement.keys_apart(pod.pod, one.pod)}
+            if not keys and not pod.ports & one.ports:
+                continue
+            reach = self._nearby(one, keys, rooms)
+            if reach:
+                kept, who = kept + reach, one.name
+        return kept, who
+
+    def _nearby(self, one: Claimant, keys: set[str], rooms: Sequence[Room]) -> int:
+        """So many of these nodes at most are near a pod, wherever it is put: the same node, or of the same domain."""
+        near: dict[tuple[str, str | None], set[str]] = {}
+        for room in rooms:
+            near.setdefault(("", room.name), set()).add(room.name)
+            for key in keys & pod_.labels(room.node).keys():
+                near.setdefault((key, pod_.labels(room.node)[key]), set()).add(room.name)
+        most = 0
+        for room in self._all:
+            if unrest.stands(one, room):
+                labels = pod_.labels(room.node)
+                found = [near.get(at, set()) for at in (("", room.name), *((key, labels.get(key)) for key in keys))]
+                most = max(most, len(set().union(*found)))
+        return most
 
     def _suits(self, pod: Claimant) -> Mapping[str, str]:
         """By node: what keeps the pod away whatever else runs there; empty: nothing."""
-        key = self._suit(pod)
+        key = _suit(pod)
         if key not in self._suited:
             self._suited[key] = {room.name: _objection(pod, room) for room in self._rooms}
         return self._suited[key]
 
-    def _suit(self, pod: Claimant) -> str:
-        spec = pod_.mapping(pod.pod.get("spec"))
-        affinity = pod_.mapping(pod_.mapping(spec.get("affinity")).get("nodeAffinity")).get(_REQUIRED)
-        asked = [spec.get("nodeSelector"), affinity, spec.get("tolerations"), pod.pool, pod.volumes]
-        return json.dumps(asked, sort_keys=True)
-
-    def _kept_apart(self, pod: Claimant, room: Room) -> bool:
-        return any(placement.repels(one, pod.pod, node, room.node) for node, one in self._repelling)
+    def _reaching(self, pod: Claimant, now: Unrest) -> Mapping[str, str]:
+        """What suits it, without nodes where its volumes may not be attached once all others have theirs there."""
+        suited = self._suits(pod)
+        if not pod.attaches:
+            return suited
+        # What preempts may count on two nodes for a while.
+        others = (self._wanted_claims - pod.claims) * (2 if now.preemptors else 1)
+        return {
+            room.name: suited[room.name] or self._limits.objection(room.name, pod.attaches, room.claims + others)
+            for room in self._rooms
+        }
 
     def _reasons(self, pod: Claimant, suited: Mapping[str, str], open_to: Sequence[Room]) -> str:
         counted = Counter(why for why in suited.values() if why)
         apart = sum(1 for why in suited.values() if not why) - len(open_to)
         if apart:
-            counted["has a pod that it must not be together with"] = apart
+            counted[f"with a {'port taken' if pod.ports else 'pod'} that it must not be together with"] = apart
         for room in open_to:
-            counted[_too_small(pod.asks or {}, room)] += 1
+            counted[_too_small(pod, room)] += 1
         if not counted:
             return "there is no other node"
         said = [f"{number} {why}" for why, number in counted.most_common(_MOST_REASONS)]
         return f"of {len(suited)} other node{'s' if len(suited) != 1 else ''}: {'; '.join(said)}"
 
 
-def _names(suited: Mapping[str, str]) -> set[str]:
-    return {name for name, why in suited.items() if not why}
+def _suit(pod: Claimant) -> str:
+    spec = pod_.mapping(pod.pod.get("spec"))
+    affinity = pod_.mapping(pod_.mapping(spec.get("affinity")).get("nodeAffinity")).get(_REQUIRED)
+    asked = [spec.get("nodeSelector"), affinity, spec.get("tolerations"), pod.pool, pod.volumes]
+    return json.dumps(asked, sort_keys=True)
+
+
+def _key(pod: Claimant) -> tuple[object, ...]:
+    """The same for pods that are judged alike."""
+    asks = tuple(sorted((pod.asks or {}).items()))
+    labels = tuple(sorted(pod_.labels(pod.pod).items()))
+    apart = json.dumps(anti_affinity(pod.pod), sort_keys=True)
+    own = (
+        pod.doubt,
+        pod_.namespace(pod.pod),
+        pod.priority,
+        pod.preempts,
+        pod.asks is None,
+        pod.ports,
+        pod.attaches,
+        pod.claims,
+    )
+    return (_suit(pod), asks, labels, apart, *own)
+
+
+def _names(suited: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name for name, why in suited.items() if not why)
 
 
 def _objection(pod: Claimant, room: Room) -> str:
@@ -205,41 +285,19 @@ def _objection(pod: Claimant, room: Room) -> str:
     return ""
 
 
-def _gap(asked: Amounts, room: Room) -> Amounts | None:
+def _gap(asks: rivalry.Units, room: Room) -> rivalry.Units | None:
     """What the node has beyond the pod's request, of each resource that it asks for; None: it does not fit."""
     free = room.free
-    if free is None:
+    if free is None or not rivalry.fits(asks, free):
         return None
-    gap = {key: free.get(key, _ZERO) - amount for key, amount in asked.items() if amount > 0}
-    return None if any(left < 0 for left in gap.values()) else gap
+    return {key: free.get(key, 0) - amount for key, amount in asks.items() if amount > 0}
 
 
-def _too_small(asked: Amounts, room: Room) -> str:
-    free = room.free
+def _too_small(pod: Claimant, room: Room) -> str:
+    free, asked = room.free, pod.asks or {}
     if free is None:
         return "of which it cannot be read what is free"
-    short = next((key for key, amount in sorted(asked.items()) if amount > max(free.get(key, _ZERO), _ZERO)), PODS)
-    return f"with less {short} free than the {quantities.text(short, asked.get(short, _ZERO))} that it asks for"
-
-
-def _lost(gaps: Sequence[Amounts], rivals: Sequence[Amounts], displaced: Amounts) -> int:
-    """At most so many of the nodes can be lost to the pod, wherever its rivals are put."""
-    resources = {key for gap in gaps for key in gap}
-    count = len(rivals) + int(displaced.get(PODS, _ZERO))
-    lost = 0
-    for key in resources:
-        asking = [one[key] for one in rivals if one.get(key, _ZERO) > 0]
-        left = sum(asking, _ZERO) + displaced.get(key, _ZERO)
-        most = len(asking) + int(displaced.get(PODS, _ZERO) if displaced.get(key) else 0)
-        for cost in sorted(gap[key] + _UNIT.get(key, Fraction(1)) for gap in gaps)[:most]:
-            if cost > left:
-                break
-            left -= cost
-            lost += 1
-    return min(lost, count)
-
-
-def _would_repel(one: Object, other: Object) -> bool:
-    """Whether a pod keeps the other away somewhere: judged as if both were on the same node."""
-    anywhere: Object = {"metadata": {"name": "", "labels": {}}}
-    return placement.repels(one, other, anywhere, anywhere)
+    short = next(
+        (key for key, amount in sorted(rivalry.units(asked).items()) if amount > max(free.get(key, 0), 0)), PODS
+    )
+    return f"with less {short} free than the {quantities.text(short, asked.get(short, Fraction(0)))} that it asks for"

@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from cluster.backups import SetEntry, Store
 from cluster.check_lines import NEW_SET, failed, good, passed, warning
 from cluster.errors import DowntimeError
 from cluster.evidence import Depth, GateSettings, Seen, SetEvidence
 from cluster.judging import REQUIRED, Requirement, judge_set
-from cluster.set_reading import compared, left, look, read_back
+from cluster.set_reading import Tools, compared, left, look, read_back
 from cluster.verdict import BLOCKER_CODE, Level, Line, Outcome, Verdict, conclude, overridden
 
 __all__ = [
@@ -34,6 +33,7 @@ __all__ = [
     "Requirement",
     "Seen",
     "SetEvidence",
+    "Tools",
     "Verdict",
     "check",
     "check_set",
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 # For all that is gathered: a plan is waited for by a person; reading back hundreds of gigabytes takes long.
+_BARE = Tools()
 DEADLINE_SECONDS: dict[Depth, float] = {"sizes": 120.0, "checksums": 2 * 3600.0}
 
 
@@ -88,7 +89,7 @@ def check(
     required: Sequence[Requirement] = REQUIRED,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     deadline_seconds: float | None = None,
-    identities: Sequence[Any] = (),
+    tools: Tools = _BARE,
 ) -> Verdict:
     """Gathers what the store shows, and judges it. Never raises for what a store does: that blocks, with the reason.
 
@@ -100,7 +101,7 @@ def check(
         required: what a set must hold.
         clock: the time; ages are counted when all was read, as that may take long.
         deadline_seconds: for all of it; by default 2 minutes, or 2 hours with checksums.
-        identities: private keys; without one, what was noted of encrypted files when they were taken counts.
+        tools: what files are looked into with.
     """
     if self_hosted is None:
         reason = "whether the namespace runai-backend exists could not be observed"
@@ -113,7 +114,7 @@ def check(
         remedy = "Set [recovery] store to the folder or URL that backup sets are taken into."
         return conclude([failed("store", "no backup store is configured", remedy)], clock())
     seconds = DEADLINE_SECONDS[depth] if deadline_seconds is None else deadline_seconds
-    reading = _Reading(store, settings, required, depth, clock, time.monotonic() + seconds, identities)
+    reading = _Reading(store, settings, required, depth, clock, time.monotonic() + seconds, tools)
     try:
         verdict = _judged(reading)
     except DowntimeError as error:
@@ -130,11 +131,11 @@ def check_set(
     depth: Depth = "checksums",
     required: Sequence[Requirement] = REQUIRED,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    identities: Sequence[Any] = (),
+    tools: Tools = _BARE,
 ) -> Verdict:
     """The same of one set alone, as whoever has just taken it wants to know. Never raises for what a store does."""
     end = time.monotonic() + DEADLINE_SECONDS[depth]
-    reading = _Reading(store, settings, required, depth, clock, end, identities)
+    reading = _Reading(store, settings, required, depth, clock, end, tools)
     try:
         listed = store.sets()
         at = next((at for at, entry in enumerate(listed) if entry.id == set_id), None)
@@ -156,7 +157,7 @@ class _Reading:
     depth: Depth
     clock: Callable[[], datetime]
     end: float
-    identities: Sequence[Any]
+    tools: Tools
 
     def of(self, listed: Sequence[SetEntry], at: int) -> tuple[SetEvidence, list[Line]]:
         """What one of the listed folders shows, and the lines about it; read back only if all else is good."""
@@ -164,7 +165,7 @@ class _Reading:
         evidence = compared(self.store, seen, listed[at + 1 :], self.settings, self.clock(), self.end)
         lines = judge_set(evidence, self.clock(), self.settings, self.required, "sizes")
         if self.depth == "checksums" and good(lines):
-            evidence = read_back(self.store, evidence, self.end, self.identities)
+            evidence = read_back(self.store, evidence, self.end, self.tools)
             lines = judge_set(evidence, self.clock(), self.settings, self.required, self.depth)
         return evidence, lines
 

@@ -43,7 +43,7 @@ def gather(api: Api, settings: Settings) -> Gathered:
         for one in releases
         if one.status != "deployed"
     ]
-    server = database_server.find(api, releases[0])
+    server = database_server.find(api, releases[0], settings.recovery.postgres)
     found = databases.look(server)
     databases.require(server, found)
     if not found.superuser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cluster import eviction, outage
+from cluster import eviction, outage, staying_behind
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
@@ -35,7 +35,7 @@ def by(downtime: Downtime) -> Held:
 def of(pods: list[Object], attachments: list[str]) -> Held:
     """The same, of pods that were seen on the node. Pure."""
     stuck = eviction.remaining(pods)
-    named = sorted(f"{pod_.full_name(pod)}: {eviction.why_still_there(pod)}" for pod in stuck)
+    named = sorted(f"{pod_.full_name(pod)}: {staying_behind.why_in_words(pod)}" for pod in stuck)
     return Held(tuple(named), tuple(attachments))
 
 

@@ -76,7 +76,7 @@ def judge_set(
         *(_requirement(each, evidence, manifest, now, settings) for each in required),
         *judging_files.encryption(manifest, settings),
         *judging_files.sizes(evidence, manifest),
-        *judging_files.against_previous(manifest, evidence.previous),
+        *judging_files.against_earlier(manifest, evidence.earlier),
         *judging_rehearsals.rehearsals(evidence, now, settings),
     ]
     if depth == "checksums" and good(lines) and good(judging_dumps.contents(evidence, manifest, "sizes")):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 
 from cluster.check_lines import failed, passed
-from cluster.dump_contents import DumpContents, major
+from cluster.dump_contents import DumpContents
 from cluster.evidence import Depth, Seen, SetEvidence
 from cluster.manifest import Contents, Manifest, Part
+from cluster.postgres_programs import major_of
 from cluster.showing import shown
 from cluster.verdict import Line
 
@@ -66,7 +67,7 @@ def _wrong(part: Part, dump: DumpContents | None) -> str:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         return f"it lacks tables that had rows when it was taken: {shown(', '.join(lacking[:3]), 200)}{more}"
     server, tool = _versions(dump, noted)
-    server_major, tool_major = major(server), major(tool)
+    server_major, tool_major = major_of(server), major_of(tool)
     if server_major is not None and tool_major is not None and tool_major < server_major:
         older = f"pg_dump {_short(tool)} is older than its server, PostgreSQL {_short(server)}"
         return f"{older}: it may lack what is new there"

@@ -3,12 +3,15 @@
 Decisions, where the runbook leaves room:
 
 - What a file held when it was taken counts, if it cannot be looked into here: its checksum tells that it is the same.
-- A part that has half the size of the one before, or less, is a warning: things may have been deleted on purpose.
-- Sizes are compared in the clear, or of files that are both encrypted or both not: encryption alone changes them.
+- A part that has half the size that it had in an earlier set, or less, is a warning: things may have been deleted on
+  purpose (``shrinking``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from cluster import shrinking
 from cluster.check_lines import failed, passed, warning
 from cluster.evidence import GateSettings, Seen, SetEvidence
 from cluster.manifest import Manifest, Part
@@ -52,6 +55,9 @@ def _checksum(part: Part, seen: Seen) -> Line:
         return failed("checksum", f"{part.title} is damaged: its checksum is not the manifest's")
     if part.encrypted and seen.is_age is False:
         return failed("checksum", f"{part.title} is no age file, though the manifest calls it encrypted")
+    if seen.implied is not None and seen.implied != part.bytes:
+        said = f"it has {part.bytes} bytes, and what was written into it makes {seen.implied}"
+        return failed("checksum", f"{part.title} was not stored whole: {said}")
     how = ", encrypted" if part.encrypted else ""
     return passed("checksum", f"{part.title}: {size(part.bytes or 0)} read back{how}, as the manifest says")
 
@@ -75,34 +81,16 @@ def encryption(manifest: Manifest, settings: GateSettings) -> list[Line]:
     ]
 
 
-def against_previous(manifest: Manifest, previous: Manifest | None) -> list[Line]:
-    """What shrank, or is no longer there, since the set before."""
-    if previous is None:
+def against_earlier(manifest: Manifest, earlier: Sequence[Manifest]) -> list[Line]:
+    """What shrank, or is no longer there, since earlier sets."""
+    if not earlier:
         return []
-    before = {(part.kind, part.name): part for part in previous.parts}
-    now = {(part.kind, part.name): part for part in manifest.parts}
-    remedy = "See whether that much was deleted on purpose, before older sets are removed."
-    lines = [
-        warning("previous-set", f"{part.title} was in set {previous.id}, and is not in this one", remedy)
-        for key, part in before.items()
-        if key not in now
-    ]
-    for key, part in now.items():
-        if key in before and (sizes_ := _shrunk(before[key], part)):
-            was, is_ = sizes_
-            reason = (
-                f"{part.title} has {size(is_)}, and had {size(was)} in set {previous.id}: it shrank by half or more"
-            )
-            lines.append(warning("previous-set", reason, remedy))
-    return lines or [passed("previous-set", f"nothing is lacking or shrank by half since set {previous.id}")]
-
-
-def _shrunk(before: Part, now: Part) -> tuple[int, int] | None:
-    """Both sizes, if the second is half of the first or less."""
-    if before.contents is not None and now.contents is not None:
-        was, is_ = before.contents.bytes, now.contents.bytes
-    elif before.encrypted == now.encrypted and before.bytes is not None and now.bytes is not None:
-        was, is_ = before.bytes, now.bytes
-    else:
-        return None
-    return (was, is_) if was > 0 and is_ * 2 <= was else None
+    before = earlier[0].id
+    if who := manifest.smaller_accepted_by:
+        return [passed("previous-set", f"that it may be smaller than set {before} was accepted by {shown(who, 100)}")]
+    remedy = (
+        "See whether that much was deleted on purpose. Until somebody says so ('downtime backup --accept-smaller'), "
+        "the last sets that are whole are kept."
+    )
+    lines = [warning("previous-set", str(one), remedy) for one in shrinking.shrunk(manifest, earlier)]
+    return lines or [passed("previous-set", f"nothing is lacking or shrank by half since set {before}")]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cluster import check_lines, retention
+from cluster import check_lines, retention, shrinking
 from cluster.backups import SetEntry
 from cluster.config import RecoverySettings
 from cluster.errors import DowntimeError
 from cluster.evidence import GateSettings
 from cluster.judging import judge_set
+from cluster.manifest import Manifest
 from cluster.rehearsal_note import RehearsalNote
 from cluster.retention import Keeping, KnownSet
 from cluster.set_reading import look
 from cluster.showing_time import span
 from cluster.store_writing import WritableStore
-from cluster.verdict import Verdict
 
 # A name that a backup of this product gives: ``set_id``.
 OUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,3})?")
@@ -29,17 +29,13 @@ CLOCKS_APART = timedelta(hours=1)
 _WHATEVER_AGE = timedelta(days=36500)
 
 
-def doubt(verdict: Verdict, now: datetime, server_time: datetime | None) -> str:
+def doubt(now: datetime, server_time: datetime | None) -> str:
     """Why older sets must stay although the new one is good; empty: nothing speaks against removing them.
 
     Args:
-        verdict: about the new set.
         now: the time by this machine's clock.
         server_time: by the API server's; None: unknown.
     """
-    shrunk = [line.reason for line in verdict.lines if line.check == "previous-set" and line.level != "PASS"]
-    if shrunk:
-        return f"the new one may be of a database that was emptied ({shrunk[0]}); see to it, older sets stay until then"
     if server_time is not None and abs(now - server_time) > CLOCKS_APART:
         return f"this machine's clock and the API server's are {span(abs(now - server_time))} apart"
     return ""
@@ -62,8 +58,9 @@ def prune(
         known = _look_at_all(store, cluster_uid, now)
     except DowntimeError as error:
         return removed, [f"no old set was removed: {error.message}"]
-    failed: list[str] = []
-    for set_id in retention.expired(known, now, keeping):
+    gone = retention.expired(known, now, keeping)
+    failed = _held(known, now, keeping, gone)
+    for set_id in gone:
         try:
             store.remove(set_id)
             removed.append(set_id)
@@ -72,20 +69,43 @@ def prune(
     return removed, failed
 
 
+def _held(known: Sequence[KnownSet], now: datetime, keeping: Keeping, gone: Sequence[str]) -> list[str]:
+    """What stays for the reason alone that newer sets shrank, in a sentence."""
+    otherwise = retention.expired([replace(each, smaller=False) for each in known], now, keeping)
+    held = [set_id for set_id in otherwise if set_id not in gone]
+    if not held:
+        return []
+    return [
+        f"kept, though it is their turn to go, since newer sets are much smaller: {', '.join(held)}; if that much was "
+        "deleted on purpose, 'downtime backup --accept-smaller' takes a set that says so"
+    ]
+
+
 def _look_at_all(store: WritableStore, cluster_uid: str, now: datetime) -> list[KnownSet]:
     end = time.monotonic() + LOOKING_SECONDS
     settings = GateSettings(cluster_uid=cluster_uid, max_age=_WHATEVER_AGE)
-    return [_look_at(store, entry, settings, now, end) for entry in store.sets()]
+    known = []
+    good: list[Manifest] = []
+    # From the oldest on, so that each is compared with those before it.
+    for entry in reversed(store.sets()):
+        manifest, seen = _look_at(store, entry, settings, now, end)
+        if manifest is not None and seen.good:
+            seen = replace(seen, smaller=bool(shrinking.shrunk(manifest, good)))
+            good.append(manifest)
+        known.append(seen)
+    return known
 
 
-def _look_at(store: WritableStore, entry: SetEntry, settings: GateSettings, now: datetime, end: float) -> KnownSet:
+def _look_at(
+    store: WritableStore, entry: SetEntry, settings: GateSettings, now: datetime, end: float
+) -> tuple[Manifest | None, KnownSet]:
     seen = look(store, entry, end)
     if seen.manifest is None:
         ours = seen.half_taken and OUR_NAME.fullmatch(entry.id) is not None
-        return KnownSet(entry.id, entry.taken, ours, half_taken=seen.half_taken)
+        return None, KnownSet(entry.id, entry.taken, ours, half_taken=seen.half_taken)
     known = KnownSet(entry.id, seen.manifest.began, seen.manifest.cluster_uid == settings.cluster_uid)
     good = check_lines.good(judge_set(seen, now, settings, depth="sizes"))
-    return replace(known, good=good, rehearsed=_rehearsed(seen.notes) if good else None)
+    return seen.manifest, replace(known, good=good, rehearsed=_rehearsed(seen.notes) if good else None)
 
 
 def _rehearsed(notes: Iterable[RehearsalNote]) -> datetime | None:

@@ -7,8 +7,7 @@ is believed, and a path in it can never lead out of the set's folder.
 Schema 2 is what ``downtime backup`` writes: files may be encrypted (``bytes`` and ``sha256`` are those of the file as
 it lies in the store), and a part tells what its taker saw in it before it was. Schema 1 has neither, and is still read.
 
-Compatibility: a key that this version does not know is ignored (a later writer may add some within a schema); a schema
-that it does not know is refused, since its meaning may have changed.
+Compatibility: see ``stored_json``.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import from_json
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from cluster import stored_json
 from cluster.errors import Blocked
 
 SCHEMA = 2
@@ -76,6 +75,7 @@ class Contents(_Said):
     Attributes:
         bytes: size in the clear.
         sha256: of what is in the clear, 64 hex digits.
+        database: the own name of a dumped database; absent: it is that of the part (or, before it was noted, unknown).
         objects: how many whole Kubernetes objects a document holds.
         entries: entries in a dump's table of contents, as pg_restore lists it; None: it was not read.
         tables: rows of each table (``schema.table``), counted in the snapshot that the dump was made in.
@@ -85,6 +85,7 @@ class Contents(_Said):
 
     bytes: int = Field(ge=0)
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    database: str | None = Field(default=None, min_length=1, max_length=100)
     objects: int | None = Field(default=None, ge=0)
     entries: int | None = Field(default=None, ge=0)
     tables: dict[str, int] | None = None
@@ -143,6 +144,7 @@ class Manifest(_Said):
         by: who or what took it.
         versions: of what was saved and of what saved it: ``kubernetes``, ``downtime``, a chart by its release's name.
         recipients: the age public keys that it is encrypted for; empty: it is in the clear.
+        smaller_accepted_by: who said, when it was taken, that it may be smaller than earlier ones; empty: nobody.
     """
 
     schema_version: Literal[1, 2] = Field(alias="schema")
@@ -153,6 +155,7 @@ class Manifest(_Said):
     by: str = Field(default="", max_length=BY_LENGTH)
     versions: dict[str, str] = {}
     recipients: tuple[Annotated[str, Field(min_length=1, max_length=5000), AfterValidator(_one_line)], ...] = ()
+    smaller_accepted_by: str = Field(default="", max_length=BY_LENGTH)
     parts: tuple[Part, ...]
 
     @property
@@ -195,28 +198,15 @@ def parse(text: bytes, where: str) -> Manifest:
     Raises:
         ManifestError: ``manifest-damaged`` (not JSON, or not what schema 1 says), or ``manifest-newer``.
     """
-    try:
-        document = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise damaged(where, f"it is not JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise damaged(where, f"it holds a {type(document).__name__}, not an object")
-    schema = document.get("schema")
-    if type(schema) is not int or schema < 1:
-        raise damaged(where, "it does not say its schema")
-    if schema > SCHEMA:
-        raise ManifestError(
+
+    def newer(schema: int) -> ManifestError:
+        return ManifestError(
             "manifest-newer",
             f"{where} has schema {schema}, newer than {SCHEMA}, the newest that this version knows",
             "Judge this backup set with the version of downtime that took it, or a later one.",
         )
-    try:
-        return Manifest.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        place = ".".join(str(step) for step in problems[0]["loc"])
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise damaged(where, f"{place}: {problems[0]['msg']}{more}".removeprefix(": ")) from None
+
+    return stored_json.parse(Manifest, text, SCHEMA, lambda reason: damaged(where, reason), newer)
 
 
 def damaged(where: str, reason: str) -> ManifestError:

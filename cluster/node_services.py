@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import etcd_quorum, eviction, gpu_checks, gpus, outage, probing, verified_return
+from cluster import etcd_quorum, eviction, gpu_checks, gpus, outage, probing, staying_behind, verified_return
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Object
@@ -29,7 +29,7 @@ def missing(found: Object, pods: list[Object], daemons: tuple[str, ...], counts:
     said += [f"DaemonSet {one} has no Ready pod" for one in daemons if one not in there]
     lacking = gpus.missing(counts, node_.gpus(found))
     said += [f"{now} of {count} {name} can be allocated" for name, (now, count) in lacking.items()]
-    return [*said, *(f"pod {pod_.full_name(pod)} is stuck: {eviction.why_still_there(pod)}" for pod in stuck(pods))]
+    return [*said, *(f"pod {pod_.full_name(pod)} is stuck: {staying_behind.why_in_words(pod)}" for pod in stuck(pods))]
 
 
 def stuck(pods: list[Object]) -> list[Object]:

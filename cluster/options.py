@@ -38,6 +38,12 @@ class _Draining(_Standing):
     eviction_minutes: int | None = Field(
         default=None, ge=1, le=10080, description="Give up when pods are still there after so many minutes."
     )
+    notice_minutes: int | None = Field(
+        default=None,
+        ge=0,
+        le=1440,
+        description="How long interactive work is left to its owners after they were told; 0: not at all.",
+    )
     eviction: bool = Field(
         default=False,
         description="Evict workloads before the taint, as PodDisruptionBudgets allow; else the taint, which asks none.",

@@ -6,6 +6,7 @@ gone, forbidden, or of a kind that the server does not know: the reference to it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,9 @@ from cluster.errors import Blocked
 # The longest known one: pod, ReplicaSet, Deployment, Knative Revision, Configuration, Service, KServe InferenceService,
 # Run:ai InferenceWorkload.
 LONGEST_CHAIN = 8
+_NOTED = ("run.ai/top-owner-metadata", "kai.scheduler/top-owner-metadata", "kai.scheduler/top-owner-matadata")
+# YAML, or JSON, of five plain strings.
+_NOTED_LINE = re.compile(r"""["']?\b(name|uid|group|version|kind)["']?:[ \t]*["']?([^\s"',{}]+)""")
 
 
 class Owner(BaseModel):
@@ -61,6 +65,20 @@ def from_reference(reference: Object) -> Owner | None:
         name=str(name),
         uid=str(reference.get("uid") or ""),
     )
+
+
+def noted_top(pod: Object) -> Owner | None:
+    """The topmost owner of a pod as the scheduler has noted it on the pod; None: it has not, or it is the pod itself.
+
+    Source: NVIDIA/KAI-Scheduler, pkg/common/constants (one version misspelt the name).
+    """
+    said = pod_.notes(pod)
+    text = next((said[key] for key in _NOTED if said.get(key)), "")
+    found = dict(_NOTED_LINE.findall(text))
+    if not found.get("kind") or not found.get("name") or found["kind"] == "Pod":
+        return None
+    version = f"{found['group']}/{found.get('version', '')}" if found.get("group") else found.get("version", "")
+    return Owner(api_version=version, kind=found["kind"], name=found["name"], uid=found.get("uid", ""))
 
 
 class Resolver:
@@ -135,7 +153,8 @@ def _root(api_version: str) -> str:
 
 def _as_read(owner: Owner, found: Object) -> Owner:
     spec = pod_.mapping(found.get("spec"))
-    kept: dict[str, Any] = {key: spec[key] for key in ("backoffLimit", "suspend", "replicas") if key in spec}
+    scalars = ("backoffLimit", "suspend", "replicas", "parallelism")
+    kept: dict[str, Any] = {key: spec[key] for key in scalars if key in spec}
     if pod_.mapping(spec.get("podFailurePolicy")):
         kept["podFailurePolicy"] = True
     return owner.model_copy(

@@ -28,10 +28,11 @@ class Produced:
 
     Attributes:
         began: the moment that the data is of; None: when the set began.
-        objects, entries, tables, server_version, tool_version: see ``manifest.Contents``.
+        database, objects, entries, tables, server_version, tool_version: see ``manifest.Contents``.
     """
 
     began: datetime | None = None
+    database: str | None = None
     objects: int | None = None
     entries: int | None = None
     tables: dict[str, int] | None = None

@@ -82,6 +82,13 @@ _DOWNTIMES = (
     ),
     Permission(("list",), ("volumeattachments",), "volumes that stay attached to a node that failed", "storage.k8s.io"),
     Permission(
+        ("list",),
+        ("csinodes",),
+        "whether the volumes of what moves can be attached to other nodes",
+        "storage.k8s.io",
+        without="work with volumes of CSI drivers is said to wait",
+    ),
+    Permission(
         ("get", "list", "create", "update", "delete"), ("configmaps",), "records of downtimes", namespace=_BOOKKEEPING
     ),
     Permission(
@@ -106,6 +113,12 @@ _DOWNTIMES = (
         "telling about a downtime in 'kubectl describe node'",
         namespace="default",
         without="no Events are written",
+    ),
+    Permission(
+        ("create",),
+        ("events",),
+        "telling the owners of interactive work in 'kubectl describe pod', where they are given notice",
+        without="owners are told by the ways under [notify] alone",
     ),
     Permission(
         ("list", "delete"),

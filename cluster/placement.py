@@ -157,19 +157,28 @@ def _repels_some(pod: Object) -> bool:
 
 def repels(one: Object, other: Object, node: Object, others_node: Object) -> bool:
     """Whether a pod on one node keeps the other away from another node by its required anti-affinity."""
+    keys = keys_apart(one, other)
+    return bool(keys) and (node_.name(node) == node_.name(others_node) or _share(keys, node, others_node))
+
+
+def keys_apart(one: Object, other: Object) -> list[str]:
+    """The topology keys by which a pod keeps the other away; on the same node it does whatever they are."""
     if pod_.is_finished(other):
-        return False
-    for term in _terms(one):
-        selector, key = term.get("labelSelector"), str(term.get("topologyKey"))
-        domain = pod_.labels(node).get(key)
-        same = node_.name(node) == node_.name(others_node)
-        near = same or (domain is not None and domain == pod_.labels(others_node).get(key))
-        # A namespace selector is not looked up: rather one pod too many is kept away.
-        namespaces = term.get("namespaces") or [pod_.namespace(one)]
-        inside = isinstance(term.get("namespaceSelector"), dict) or pod_.namespace(other) in namespaces
-        if near and inside and isinstance(selector, dict) and disruption.selects(selector, pod_.labels(other)):
-            return True
-    return False
+        return []
+    return [str(term.get("topologyKey")) for term in _terms(one) if _selects(term, one, other)]
+
+
+def _selects(term: Object, one: Object, other: Object) -> bool:
+    selector = term.get("labelSelector")
+    # A namespace selector is not looked up: rather one pod too many is kept away.
+    namespaces = term.get("namespaces") or [pod_.namespace(one)]
+    inside = isinstance(term.get("namespaceSelector"), dict) or pod_.namespace(other) in namespaces
+    return inside and isinstance(selector, dict) and disruption.selects(selector, pod_.labels(other))
+
+
+def _share(keys: Iterable[str], node: Object, other: Object) -> bool:
+    here, there = pod_.labels(node), pod_.labels(other)
+    return any(key in here and here[key] == there.get(key) for key in keys)
 
 
 def _too_small(pod: Object, place: Place) -> str:

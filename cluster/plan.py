@@ -6,9 +6,10 @@ A plan is made by one pure function per procedure from an observation, and is th
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from cluster.gate import Verdict
 from cluster.options import Procedure
@@ -16,6 +17,8 @@ from cluster.options import Procedure
 NodeKind = Literal["control-plane", "system", "gpu-worker", "cpu-worker"]
 WorkloadKind = Literal["training", "interactive", "inference", "distributed", "unknown"]
 Fate = Literal["moves", "waits", "needs-approval", "lost", "stays"]
+
+Held = Literal["as-forecast", "better", "worse", "open"]
 
 
 class _Model(BaseModel):
@@ -43,6 +46,16 @@ class Forecast(_Model):
 
     says: Literal["fits-now", "will-wait", "unknown"]
     why: str = Field(default="", description="Why it will wait, or what the forecast does not know.")
+    at: datetime | None = Field(default=None, description="When it was made, of one made as the drain began.")
+
+
+class Elsewhere(_Model):
+    """Pods of a workload that are not on the node."""
+
+    pods: int = Field(description="How many there are; those that have ended are not counted.")
+    waiting: int = Field(default=0, description="How many of them are on no node yet.")
+    nodes: tuple[str, ...] = Field(default=(), description="On which nodes, the first twenty by name.")
+    grouped: bool = Field(default=False, description="Whether they share a PodGroup with those on the node.")
 
 
 class Workload(_Model):
@@ -54,9 +67,18 @@ class Workload(_Model):
     owner: str = Field(default="", description="The researcher, as the workload's annotations or labels name them.")
     kind: WorkloadKind
     pods: tuple[str, ...] = Field(description="Names of its pods on this node.")
-    gpus: float = Field(default=0, description="GPUs that its pods on this node ask for.")
+    gpus: float = Field(default=0, description="GPUs that its pods on this node ask for: whole ones, slices, shares.")
+    whole_gpus: int = Field(default=0, description="Those among them that are whole.")
+    shared_gpus: tuple[str, ...] = Field(default=(), description="Slices and shares of GPUs, in words.")
     controller: str = Field(default="", description="Kind/name of the topmost owner; empty: a bare pod.")
     fate: Fate
+    since: AwareDatetime | None = Field(default=None, description="When the oldest of its pods here started.")
+    priority_class: str = Field(default="", description="Name of its priority class, as far as known.")
+    grace_seconds: float = Field(default=0, description="The longest time that one of its pods here may take to end.")
+    local_data: tuple[str, ...] = Field(default=(), description="Volumes whose data does not move with its pods.")
+    budgets: tuple[str, ...] = Field(default=(), description="PodDisruptionBudgets that cover pods of it here.")
+    elsewhere: Elsewhere | None = Field(default=None, description="Its pods on other nodes. None: not looked for.")
+    disturbs: str = Field(default="", description="Of one that runs elsewhere too: why all of it may be disturbed.")
     forecast: Forecast | None = Field(
         default=None, description="Of one that moves: whether it would find room now. None: none was made."
     )
@@ -74,6 +96,15 @@ class Loss(_Model):
     name: str = Field(description="A volume's own name; namespace/name of a pod or workload.")
     owner: str = Field(default="", description="The researcher, as far as known.")
     why: str = Field(description="Why it is lost, for a person.")
+
+
+class StaysBehind(_Model):
+    """A pod that the drain does not take away, or that is likely not to go."""
+
+    pod: str = Field(description="namespace/name.")
+    why: Literal["static", "daemon", "tolerates", "finalizer", "terminating", "not-deleted"]
+    detail: str = Field(description="Why it stays, in words.")
+    remedy: str = Field(default="", description="What to do about it; empty: nothing has to be done.")
 
 
 class Candidate(_Model):
@@ -95,6 +126,12 @@ class Whereabouts(_Model):
     kind: str
     now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
     detail: str = Field(default="", description="On which node, or the scheduler's reason.")
+    forecast: Forecast | None = Field(default=None, description="What was said as the drain began; None: nothing.")
+    held: Held = Field(
+        default="open",
+        description="The forecast against what happened: as it said; worse: said to fit, and it waits or had to; "
+        "better: said to wait, and it was placed at once; open: there was none, or it cannot be told (yet).",
+    )
 
 
 class Plan(_Model):
@@ -110,6 +147,9 @@ class Plan(_Model):
     blockers: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    stays: tuple[StaysBehind, ...] = Field(
+        default=(), description="Before a drain: pods that it leaves on the node, as far as that can be told now."
+    )
     losses: tuple[Loss, ...] = Field(default=(), description="Of a removal: what is lost with the node.")
     candidates: tuple[Candidate, ...] = Field(
         default=(), description="Of a system node that no other can take over from: who could stand in, the best first."

@@ -13,6 +13,7 @@ from cluster import (
     planned_steps,
     planned_warnings,
     refused_plans,
+    suspensions,
     taking_over,
     verdict,
     workloads_first,
@@ -46,11 +47,12 @@ STEPS = (
 )
 
 
-def step_names(options: PlannedOptions, csi: tuple[str, ...] = ()) -> tuple[str, ...]:
+def step_names(options: PlannedOptions, csi: tuple[str, ...] = (), runai: bool = False) -> tuple[str, ...]:
     """The steps that planned maintenance has with these options, in order.
 
     Args:
         csi: node plugins of volumes that the drain taint takes away: then workloads are evicted before it.
+        runai: Run:ai's REST API is configured: workloads that are suspended are resumed.
     """
     left_out: set[str] = set()
     if not options.designate:
@@ -64,7 +66,8 @@ def step_names(options: PlannedOptions, csi: tuple[str, ...] = ()) -> tuple[str,
     # Who switches a machine on by hand says when: there is a person to wait for.
     if not options.hold and not (options.shut_down and options.power_on == "person"):
         left_out.add("approve-return")
-    return workloads_first.ordered(tuple(name for name in STEPS if name not in left_out), options, csi)
+    names = suspensions.ordered(tuple(name for name in STEPS if name not in left_out), runai)
+    return workloads_first.ordered(names, options, csi)
 
 
 def plan(observation: Observation, options: PlannedOptions, settings: Settings, record: Record | None) -> Plan:
@@ -85,7 +88,7 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
         unreadable = refused_plans.unreadable(observation.node_name)
         return refused_plans.impossible("planned", observation, unreadable, current)
     chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
-    case = Case(observation, observation.node, chosen, settings, current, _left(observation, chosen, current))
+    case = Case(observation, observation.node, chosen, settings, current, _left(observation, chosen, current, settings))
     blockers = planned_blockers.of(case)
     if current is not None and (names := differing(chosen, options)):
         blockers = (refused_plans.other_options(current, "in planned maintenance", names), *blockers)
@@ -106,9 +109,11 @@ def plan(observation: Observation, options: PlannedOptions, settings: Settings, 
     )
 
 
-def _left(observation: Observation, options: PlannedOptions, record: Record | None) -> tuple[str, ...]:
+def _left(
+    observation: Observation, options: PlannedOptions, record: Record | None, settings: Settings
+) -> tuple[str, ...]:
     if record is None:
-        return step_names(options, workloads_first.plugins(observation, None))
+        return step_names(options, workloads_first.plugins(observation, None), settings.runai is not None)
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

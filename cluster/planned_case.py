@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from cluster import consent, local_outage, names, ownership, workloads
+from cluster import consent, gpu_requests, local_outage, names, ownership, workloads
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.config import Settings
@@ -64,7 +64,7 @@ class Case:
             self.observation.owners,
             self.observation.priority_classes,
             interactive=self.options.interactive,
-            agreed=consent.agreed(self.record, "interactive", "evict"),
+            agreed=consent.may_go(self.record),
             service_namespaces=self.settings.drain.service_namespaces,
         )
 
@@ -87,6 +87,7 @@ class Case:
                 for pod in self.observation.pods
                 if pod_.tolerates_for_ever(pod)
                 and not (pod_.is_mirror(pod) or pod_.is_daemon(pod) or pod_.is_finished(pod))
+                and not gpu_requests.is_reservation(pod)
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words, workloads_first
+from cluster import designation_words, notice, suspensions, workloads_first
 from cluster import node as node_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
@@ -33,6 +33,7 @@ def step(case: Case, name: str) -> PlannedStep:
         "untaint": lambda case: _taking_off(case, "taint"),
         "see-gpus": lambda _: ("See all GPUs allocatable that were recorded, while the node is still cordoned", ()),
         "uncordon": lambda case: _taking_off(case, "cordon"),
+        "resume-workloads": _resume_workloads,
         "see-service": lambda _: ("See the Run:ai service no worse than before", ()),
         "close": lambda case: ("Close the record", (f"close the record of {case.name}",)),
     }
@@ -72,17 +73,35 @@ def _taking_off(case: Case, thing: Thing) -> _Words:
 
 def _approve_workloads(case: Case) -> _Words:
     words, changes = _about_interactive(case)
+    words += _about_notice(case)
     if case.unaccepted:
         words += f"; and whether {listed(case.unaccepted)} may be down as long as the node is"
     return words, changes
 
 
+def _about_notice(case: Case) -> str:
+    notify = case.settings.notify
+    chosen = case.options.notice_minutes
+    minutes = notice.minutes(chosen, case.settings.drain.notice_minutes, notifies=notify.any)
+    if not (notify.any or minutes):
+        return ""
+    count = len(notify.urls) + len(notify.blocks)
+    told = f"tell its owners ({count} way{'' if count == 1 else 's'} configured)" if count else "write Events about it"
+    return f"; before, {told}, and leave it to them for {minutes:g} minutes" if minutes else f"; before, {told}"
+
+
 def _about_interactive(case: Case) -> _Words:
     if case.unapproved:
-        return f"Ask a person whether interactive work may be evicted: {titles(case.unapproved)}", ()
+        return f"Ask a person what is to happen with interactive work: {titles(case.unapproved)}", ()
     if case.options.interactive == "evict":
         return "Interactive work may be evicted, as chosen; nobody is asked", ()
     return "Ask a person if there is interactive work by then; there is none to ask about now", ()
+
+
+def _resume_workloads(case: Case) -> _Words:
+    ours = suspensions.left(case.record) if case.record is not None else ()
+    changes = tuple(f"resume {suspensions.key_of(one)}" for one in ours)
+    return "Resume the workloads that this downtime has suspended through Run:ai's API, and no others", changes
 
 
 def _shut_down(case: Case) -> _Words:

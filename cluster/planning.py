@@ -15,6 +15,7 @@ from cluster import (
     losses,
     node,
     outage,
+    plan_details,
     planners,
     procedures,
     reach,
@@ -69,6 +70,13 @@ def look_again(downtime: Downtime) -> tuple[Observation, Plan]:
 
 
 def _plan(
+    api: Api, settings: Settings, name: str, options: Options, record: Record | None, depth: Depth
+) -> tuple[Observation, Plan]:
+    seen, made = _judged(api, settings, name, options, record, depth)
+    return seen, plan_details.of(api, seen, made, settings.drain.service_namespaces)
+
+
+def _judged(
     api: Api, settings: Settings, name: str, options: Options, record: Record | None, depth: Depth
 ) -> tuple[Observation, Plan]:
     if isinstance(options, RejoinOptions):

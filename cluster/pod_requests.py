@@ -19,7 +19,7 @@ from cluster.node import Object
 
 Amounts = dict[str, Fraction]
 PODS = "pods"
-_OF_WHOLE_POD = ("cpu", "memory")
+_OF_WHOLE_POD = ("cpu", "memory", "hugepages-")
 
 
 def of(pod: Object) -> Amounts:
@@ -40,7 +40,7 @@ def of(pod: Object) -> Amounts:
             needs = total((sidecars, _asked(one)))
         starting = _most(starting, needs)
     whole = _asked(spec)
-    found = {**_most(running, starting), **{key: whole[key] for key in _OF_WHOLE_POD if key in whole}}
+    found = {**_most(running, starting), **{key: whole[key] for key in whole if key.startswith(_OF_WHOLE_POD)}}
     return total((found, _amounts(spec.get("overhead")), {PODS: Fraction(1)}))
 
 

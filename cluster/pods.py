@@ -18,6 +18,7 @@ DEFAULT_GRACE_SECONDS = 30.0
 _MIRROR = "kubernetes.io/config.mirror"
 _GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 # Shares of a GPU are asked for by annotation: https://github.com/NVIDIA/KAI-Scheduler/tree/main/docs/gpu-sharing
+_SYSTEM_PATHS = ("/dev", "/proc", "/sys", "/run", "/var/run", "/etc", "/usr", "/lib", "/var/lib/kubelet", "/var/log")
 _FRACTION, _FRACTION_DEVICES = "gpu-fraction", "gpu-fraction-num-devices"
 
 
@@ -173,7 +174,18 @@ def local_data(pod: Object) -> tuple[str, ...]:
     return tuple(
         f"{one.get('name', '')} ({kind})"
         for one in volumes
-        for kind in ("emptyDir", "hostPath")
-        # In memory it is shared memory, which every training asks for, and nobody's data.
-        if kind in one and mapping(one[kind]).get("medium") != "Memory"
+        for kind, holds in (("emptyDir", _on_disk), ("hostPath", _keeps_files))
+        if kind in one and holds(mapping(one[kind]))
     )
+
+
+def _on_disk(volume: Object) -> bool:
+    # In memory it is shared memory, which every training asks for, and nobody's data.
+    return volume.get("medium") != "Memory"
+
+
+def _keeps_files(volume: Object) -> bool:
+    """Whether a ``hostPath`` may hold somebody's data, rather than a device, a socket or the system's own files."""
+    path = str(volume.get("path") or "")
+    system = any(path == top or path.startswith(f"{top}/") for top in _SYSTEM_PATHS)
+    return not system and volume.get("type") not in ("Socket", "CharDevice", "BlockDevice")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from cluster.errors import Blocked
 
-CLIENT = ("pg_restore", "pg_dump", "psql")
+READER = ("pg_restore",)
+CLIENT = (*READER, "pg_dump", "psql")
 SERVER = ("initdb", "postgres", *CLIENT)
 # Debian's and Red Hat's places.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
@@ -77,11 +78,11 @@ def unprivileged() -> tuple[int, int] | None:
     )
 
 
-def find(needed: Sequence[str], at_least: int, folder: Path | None = None) -> Programs:
+def find(wanted: Sequence[str], at_least: int, folder: Path | None = None) -> Programs:
     """The programs of the oldest version that is not older than ``at_least``.
 
     Args:
-        needed: ``CLIENT`` or ``SERVER``.
+        wanted: ``READER``, ``CLIENT`` or ``SERVER``.
         at_least: a major version; 0: any, and then the newest is taken.
         folder: look there alone; None: in Debian's and Red Hat's places, then in ``PATH``.
 
@@ -90,12 +91,12 @@ def find(needed: Sequence[str], at_least: int, folder: Path | None = None) -> Pr
     """
     if shutil.which("setpriv") is None:
         raise Blocked("setpriv-missing", "There is no program setpriv on this machine", "Install util-linux.")
-    found = sorted(_present(needed, folder), key=lambda each: (each.major, each.version))
+    found = sorted(_present(wanted, folder), key=lambda each: (each.major, each.version))
     if not found:
         where = f"in {folder}" if folder else "on this machine"
         raise Blocked(
             "postgres-missing",
-            f"PostgreSQL's programs ({', '.join(needed)}) are not {where}",
+            f"PostgreSQL's programs ({', '.join(wanted)}) are not {where}",
             f"Install PostgreSQL (Debian: the package postgresql-{at_least or 'N'}), or name the folder of its "
             "programs in [recovery] postgres.",
         )
@@ -116,13 +117,18 @@ def major_of(version: str | None) -> int | None:
     return int(match.group()) if match else None
 
 
-def _present(needed: Sequence[str], folder: Path | None) -> list[Programs]:
+def needed(*versions: str | None) -> int:
+    """The major version that can read what these made; 0: they tell none."""
+    return max((major_of(version) or 0 for version in versions), default=0)
+
+
+def _present(wanted: Sequence[str], folder: Path | None) -> list[Programs]:
     folders = [folder] if folder else [each for place in PLACES for each in sorted(Path("/").glob(place[1:]))]
-    if folder is None and (found := shutil.which(needed[0])):
+    if folder is None and (found := shutil.which(wanted[0])):
         folders.append(Path(found).resolve().parent)
     programs = []
     for each in dict.fromkeys(folders):
-        if all(os.access(each / name, os.X_OK) for name in needed) and (version := _version(each / "pg_restore")):
+        if all(os.access(each / name, os.X_OK) for name in wanted) and (version := _version(each / "pg_restore")):
             programs.append(Programs(each, version))
     return programs
 

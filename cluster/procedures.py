@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cluster import planned, planners, rejoin, remove, unplanned
+from cluster import planned, planners, rejoin, remove, suspensions, unplanned
 from cluster.errors import Blocked
 from cluster.options import Options, PlannedOptions, Procedure, RejoinOptions, RemoveOptions, UnplannedOptions, parse
 from cluster.record import DELETED, RESET, Record
@@ -39,9 +39,9 @@ def steps_of(record: Record) -> tuple[str, ...]:
 
 def _names(record: Record, options: Options) -> tuple[str, ...]:
     if isinstance(options, RemoveOptions):
-        return remove.steps_for(options, record.found.labels, record.found.csi)
+        return remove.steps_for(options, record.found.labels, record.found.csi, record.found.runai)
     if isinstance(options, PlannedOptions):
-        return planned.step_names(options, record.found.csi)
+        return planned.step_names(options, record.found.csi, record.found.runai)
     if isinstance(options, RejoinOptions):
         return rejoin.steps_for(options.role, record.found.labels)
     return planners.step_names(options)
@@ -52,7 +52,7 @@ def _undo(record: Record, *, gpus: bool = False) -> tuple[str, ...]:
     left_out = set() if gpus or "taint" in record.steps else {"see-gpus"}
     if "designate" not in record.steps and not record.designated:
         left_out.add("undesignate")
-    return tuple(name for name in UNDO if name not in left_out)
+    return tuple(name for name in suspensions.ordered(UNDO, record.found.runai) if name not in left_out)
 
 
 def _undo_removal(record: Record) -> tuple[str, ...]:
@@ -117,6 +117,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
 
         return {step.name: step for step in rejoin_table.STEPS}
     from cluster import (
+        approving,
         closing,
         designating,
         evicting,
@@ -124,6 +125,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         gpus,
         machine,
         recovery,
+        resuming,
         scheduling,
         service_check,
         undesignating,
@@ -134,7 +136,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         recovery.RECOVERY_GATE,
         designating.DESIGNATE,
         scheduling.CORDON,
-        waiting.APPROVE_WORKLOADS,
+        approving.APPROVE_WORKLOADS,
         evicting.EVICT,
         scheduling.TAINT,
         eviction.SEE_GONE,
@@ -146,6 +148,7 @@ def table(procedure: Procedure = "planned") -> Mapping[str, Step]:
         scheduling.UNTAINT,
         gpus.SEE_GPUS,
         scheduling.UNCORDON,
+        resuming.RESUME_WORKLOADS,
         undesignating.UNDESIGNATE,
         service_check.SEE_SERVICE,
         closing.CLOSE,

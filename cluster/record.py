@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cluster.errors import Blocked
 from cluster.etcd_members import Member
 from cluster.gate import Verdict
+from cluster.notice import Notice, Obstacle
 from cluster.nvidia_smi import Device
 from cluster.options import Procedure
 from cluster.plan import Whereabouts, Workload
@@ -69,6 +70,7 @@ class Found(_Model):
     csi: tuple[str, ...] = Field(
         default=(), description="Node plugins of volumes that the drain taint takes away: workloads go before it."
     )
+    runai: bool = Field(default=False, description="Run:ai's REST API was configured: what is suspended is resumed.")
 
 
 class Change(_Model):
@@ -97,6 +99,13 @@ class Approval(_Model):
     answer: str
     who: str
     at: datetime
+
+
+class Asked(_Model):
+    """A question about interactive work that was put to somebody, and not answered yet."""
+
+    digest: str
+    items: tuple[str, ...]
 
 
 class Moment(_Model):
@@ -128,6 +137,11 @@ class Record(_Model):
     member: Member | None = Field(default=None, description="Of a removal: the member of etcd that was the node's.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
+    asked: Asked | None = Field(
+        default=None, description="About interactive work: what was asked, until it is answered."
+    )
+    notices: tuple[Notice, ...] = Field(default=(), description="What the owners of interactive work were told.")
+    obstacles: tuple[Obstacle, ...] = Field(default=(), description="Decisions that could not be carried out, and why.")
     changes: tuple[Change, ...] = ()
     steps: dict[str, StepState] = {}
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")

@@ -15,6 +15,7 @@ from cluster.errors import Blocked, DowntimeError
 from cluster.evidence import Depth, GateSettings
 from cluster.reach import MASKER, secret_reader
 from cluster.secret_refs import SecretRef, resolve
+from cluster.set_reading import Tools
 from cluster.step import Seen, Step
 from cluster.verdict import Line, Verdict
 
@@ -33,7 +34,11 @@ def judge(api: Api, settings: Settings, depth: Depth) -> Verdict:
     self_hosted = api.get(BACKEND) is not None
     keys, unread = _identities(api, settings) if depth == "checksums" and self_hosted else ([], [])
     verdict = gate.check(
-        _store(api, settings), self_hosted=self_hosted, settings=limits(settings), depth=depth, identities=keys
+        _store(api, settings),
+        self_hosted=self_hosted,
+        settings=limits(settings),
+        depth=depth,
+        tools=Tools(keys, settings.recovery.postgres),
     )
     return verdict.model_copy(update={"lines": (*verdict.lines, *unread)})
 

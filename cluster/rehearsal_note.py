@@ -4,7 +4,7 @@ The manifest is never touched: it is what the set was when it was taken. Notes a
 the newest tells how the set stands. They lie in a store that others can write to, so they are validated like a
 manifest, and prove no more than the store itself does.
 
-Compatibility: a key that this version does not know is ignored; a schema that it does not know is refused.
+Compatibility: see ``stored_json``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import from_json
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from cluster import stored_json
 from cluster.errors import Blocked
 from cluster.manifest import is_set_id
 from cluster.verdict import Line
@@ -90,26 +90,15 @@ def parse(text: bytes, where: str) -> RehearsalNote:
     Raises:
         NoteError: ``rehearsal-damaged`` (not JSON, or not what schema 1 says), or ``rehearsal-newer``.
     """
-    try:
-        document = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise _damaged(where, f"it is not JSON ({error})") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if type(schema) is not int or schema < 1:
-        raise _damaged(where, "it does not say its schema")
-    if schema > SCHEMA:
-        raise NoteError(
+
+    def damaged(reason: str) -> NoteError:
+        return NoteError("rehearsal-damaged", f"{where} is damaged: {reason}", "Rehearse this set again.")
+
+    def newer(schema: int) -> NoteError:
+        return NoteError(
             "rehearsal-newer",
             f"{where} has schema {schema}, newer than {SCHEMA}, the newest that this version knows",
             "Use the version of downtime that rehearsed this set, or rehearse it again with this one.",
         )
-    try:
-        return RehearsalNote.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise _damaged(where, f"{place}: {first['msg']}".removeprefix(": ")) from None
 
-
-def _damaged(where: str, reason: str) -> NoteError:
-    return NoteError("rehearsal-damaged", f"{where} is damaged: {reason}", "Rehearse this set again.")
+    return stored_json.parse(RehearsalNote, text, SCHEMA, damaged, newer)

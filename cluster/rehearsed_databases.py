@@ -12,7 +12,7 @@ from cluster.dump_listing import Listing, missing, other_rows, some
 from cluster.errors import Blocked
 from cluster.manifest import Manifest, Part
 from cluster.part_stream import DamagedError, Take
-from cluster.postgres_programs import major_of
+from cluster.postgres_programs import major_of, needed
 from cluster.postgres_server import Server
 
 _LISTING_SECONDS = 600.0
@@ -68,7 +68,7 @@ def rehearse(manifest: Manifest, reader: Reader, server_for: Callable[[int], Any
 def _major(part: Part) -> int:
     """What a dump needs at least: the version of its server, or of the pg_dump that made it."""
     seen = part.contents
-    return max(major_of(seen.server_version) or 0, major_of(seen.tool_version) or 0) if seen is not None else 0
+    return needed(seen.server_version, seen.tool_version) if seen is not None else 0
 
 
 def _globals(server: Server, reader: Reader, part: Part, add: Add) -> bool:
@@ -105,11 +105,11 @@ def _database(server: Server, reader: Reader, part: Part, seconds: float, roles:
     if listed is None:
         _unreadable(reader, part, complaints, server, add)
         return
-    needed = max(major_of(listed.server_version) or 0, major_of(listed.tool_version) or 0)
-    if needed > (major_of(server.version) or 0):
+    version = needed(listed.server_version, listed.tool_version)
+    if version > (major_of(server.version) or 0):
         raise Blocked(
             "postgres-too-old",
-            f"The dump of {part.title} comes from PostgreSQL {needed}, and the server is {server.version}",
+            f"The dump of {part.title} comes from PostgreSQL {version}, and the server is {server.version}",
             _OLDER,
         )
     with dump_restore.database(server) as name:

@@ -39,12 +39,14 @@ class Asked:
         server: a reference to the URL of a PostgreSQL server; empty: one of the rehearsal's own.
         api: a kubeconfig for the dry run; None: the configured cluster, if it answers.
         hours: for each dump.
+        by: who wants it; empty: whoever runs this process.
     """
 
     set: str = ""
     server: str = ""
     api: Path | None = None
     hours: float = rehearsal.HOURS
+    by: str = ""
 
 
 class RehearsalReport(RehearsalNote):
@@ -72,7 +74,7 @@ def run(settings: Settings, asked: Asked, tell: Tell = lambda _: None) -> Rehear
         api=_dry_api(settings, asked.api) if asked.api is not None else cluster,
         api_required=asked.api is not None,
         masker=MASKER,
-        by=who(),
+        by=asked.by or who(),
         seconds=asked.hours * 3600,
     )
     note = rehearsal.rehearse(store, manifest, means, tell)
@@ -83,6 +85,19 @@ def run(settings: Settings, asked: Asked, tell: Tell = lambda _: None) -> Rehear
         line = Line(level="FAILED", check="note", reason=error.message, remedy=error.remedy)
         tell(line)
         return RehearsalReport(**{**_fields(note), "result": "FAILED", "lines": (*note.lines, line)})
+
+
+def refusal(note: RehearsalNote) -> Blocked | None:
+    """The error that says why the set could not be restored; None: it could."""
+    bad = [line for line in note.lines if line.level == "FAILED"]
+    if note.passed or not bad:
+        return None
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    return Blocked(
+        "rehearsal-failed",
+        f"The set {note.set} could not be restored as it should be: {bad[0].check}: {bad[0].reason}{more}",
+        " ".join(dict.fromkeys(line.remedy for line in bad if line.remedy)),
+    )
 
 
 def store_of(settings: Settings, cluster: Api | None) -> WritableStore:

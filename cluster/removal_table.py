@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster import (
+    approving,
     closing,
     designating,
     evicting,
@@ -12,6 +13,7 @@ from cluster import (
     out_of_service,
     recovery,
     removal,
+    resuming,
     scheduling,
     service_check,
     undesignating,
@@ -23,10 +25,11 @@ STEPS: tuple[Step, ...] = (
     recovery.RECOVERY_GATE,
     designating.DESIGNATE,
     scheduling.CORDON,
-    waiting.APPROVE_WORKLOADS,
+    approving.APPROVE_WORKLOADS,
     evicting.EVICT,
     scheduling.TAINT,
     eviction.SEE_GONE,
+    resuming.RESUME_WORKLOADS,
     *removal.STEPS,
     out_of_service.CLEAR_OUT_OF_SERVICE,
     machine.SEE_OFF,

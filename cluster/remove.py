@@ -16,6 +16,7 @@ from cluster import (
     refused_plans,
     remove_blockers,
     remove_words,
+    suspensions,
     taking_over,
     verdict,
     workloads_first,
@@ -49,21 +50,24 @@ TAKES_OVER = ("planned", "unplanned")
 """The procedures whose open downtime a removal may take over."""
 
 
-def step_names(options: RemoveOptions, csi: tuple[str, ...] = ()) -> tuple[str, ...]:
+def step_names(options: RemoveOptions, csi: tuple[str, ...] = (), runai: bool = False) -> tuple[str, ...]:
     """The steps of a removal, in order; :data:`ONLY_CONTROL_PLANE` among them.
 
     Who was designated stays so: nothing comes back that could take over.
 
     Args:
         csi: node plugins of volumes that the drain taint takes away: then workloads are evicted before it.
+        runai: Run:ai's REST API is configured: workloads that are suspended are resumed.
     """
     names = STEPS if options.designate else tuple(name for name in STEPS if name != "designate")
-    return workloads_first.ordered(names, options, csi)
+    return workloads_first.ordered(suspensions.ordered(names, runai), options, csi)
 
 
-def steps_for(options: RemoveOptions, labels: Mapping[str, str], csi: tuple[str, ...] = ()) -> tuple[str, ...]:
+def steps_for(
+    options: RemoveOptions, labels: Mapping[str, str], csi: tuple[str, ...] = (), runai: bool = False
+) -> tuple[str, ...]:
     """The steps of the removal of a node with these labels, in order."""
-    names = step_names(options, csi)
+    names = step_names(options, csi, runai)
     return names if control_plane.labelled(labels) else tuple(one for one in names if one not in ONLY_CONTROL_PLANE)
 
 
@@ -88,7 +92,7 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
         return refused_plans.impossible("remove", observation, unreadable, current)
     chosen = lost_tolerance.with_typed(chosen, options, observation.node_name)
     found = observation.node or _gone(observation)
-    left = _left(observation, chosen, current, own=own)
+    left = _left(observation, chosen, current, settings, own=own)
     case = Case(observation, found, chosen, settings, current, left)
     blockers = remove_blockers.of(case, fresh=not own)
     if current is not None and own and (names := differing(chosen, options)):
@@ -111,10 +115,14 @@ def plan(observation: Observation, options: RemoveOptions, settings: Settings, r
     )
 
 
-def _left(seen: Observation, options: RemoveOptions, record: Record | None, *, own: bool) -> tuple[str, ...]:
+def _left(
+    seen: Observation, options: RemoveOptions, record: Record | None, settings: Settings, *, own: bool
+) -> tuple[str, ...]:
     if record is None or not own:
         found = seen.node or _gone(seen)
-        return steps_for(options, found["metadata"].get("labels") or {}, workloads_first.plugins(seen, record))
+        labels = found["metadata"].get("labels") or {}
+        runai = record.found.runai if record is not None else settings.runai is not None
+        return steps_for(options, labels, workloads_first.plugins(seen, record), runai)
     # An abort has steps of its own. Imported here, since that module builds on this one.
     from cluster import procedures
 

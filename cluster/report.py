@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cluster import suspensions
 from cluster.errors import DowntimeError, Waiting
+from cluster.notice import Notice, Obstacle
 from cluster.options import Procedure
 from cluster.plan import Finding, Plan, Whereabouts
 from cluster.record import Approval, Moment, Phase, Record, StepState
@@ -36,7 +38,10 @@ class Report(_Model):
     workloads: tuple[Whereabouts, ...] = Field(default=(), description="Where they are now.")
     gate: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
+    notices: tuple[Notice, ...] = Field(default=(), description="What the owners of interactive work were told.")
+    obstacles: tuple[Obstacle, ...] = Field(default=(), description="Decisions that could not be carried out, and why.")
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    warnings: tuple[Finding, ...] = Field(default=(), description="What somebody should still see to.")
     timeline: tuple[Moment, ...] = ()
     plan: Plan | None = None
     why: Finding | None = Field(default=None, description="Why the run ended before the downtime did.")
@@ -67,7 +72,10 @@ def of_record(record: Record, workloads: tuple[Whereabouts, ...] = (), outcome: 
         workloads=workloads,
         gate=record.gate,
         approvals=record.approvals,
+        notices=record.notices,
+        obstacles=record.obstacles,
         standing=record.standing(),
+        warnings=suspensions.warnings(record),
         timeline=record.timeline,
     )
 

@@ -144,6 +144,12 @@ def roles(part: Part, database: Database) -> str:
     return on_server(database, kept, "psql --no-psqlrc --quiet --set=VERBOSITY=terse --dbname=template1")
 
 
+def name_of(part: Part) -> str:
+    """The own name of a database; that of its part is another, where it is no plain word."""
+    own = part.contents.database if part.contents is not None else None
+    return own or part.name
+
+
 def dump(part: Part, database: Database) -> str:
     """Restores a database under its own name, with its own settings; the empty one of a new installation goes."""
     arguments = "--clean --if-exists --create --exit-on-error --no-tablespaces --dbname=template1"
@@ -162,7 +168,8 @@ def compare(part: Part, database: Database) -> str:
         for name in largest
     ]
     sql = " UNION ALL ".join(queries) + ";"
-    program = f"psql --no-psqlrc --dbname={shlex.quote(part.name)}"
+    # By a variable: a name with "=" in it would be taken for a connection string among the arguments.
+    program = f"env PGDATABASE={shlex.quote(name_of(part))} psql --no-psqlrc"
     return on_server(database, f"printf '%s\\n' {shlex.quote(sql)}", program)
 
 

@@ -19,6 +19,7 @@ from cluster import restore_commands as commands
 from cluster.manifest import Manifest, Part
 from cluster.restore_commands import Database
 from cluster.service import BACKEND_NAMESPACE, NAMESPACE
+from cluster.showing import shown
 from cluster.showing_time import moment
 
 _CONTROL_PLANE, _CLUSTER = ("runai-backend", "runai-backend/control-plane"), ("runai-cluster", "runai/runai-cluster")
@@ -178,7 +179,8 @@ def _databases(manifest: Manifest, where: Database) -> Iterable[RestoreStep]:
         compared = commands.compare(part, where)
         yield RestoreStep(
             name=f"database-{part.name}",
-            summary=f"Replace the database {part.name}, and compare its rows: both columns must be the same.",
+            summary=f"Replace the database {shown(commands.name_of(part), 100)}, and compare its rows: both columns "
+            "must be the same.",
             commands=(commands.dump(part, where), *([compared] if compared else [])),
         )
     yield RestoreStep(

@@ -6,6 +6,8 @@ Decisions, where the settings leave room:
   older than the oldest good one that is kept.
 - A set of the limit's exact age stays.
 - Age alone never leaves fewer than two good sets: the newest may be whole, and be of a database that was emptied.
+- While the newest good set is smaller than earlier ones (``shrinking``), the two newest that are not stay, whatever
+  count and age say: however many nights an emptied database is saved, what was in it is not pushed out.
 - The newest set that passed a rehearsal stays as long as that rehearsal counts: the gate asks for it.
 - What is not known to be this cluster's own set stays: of another cluster, with a manifest that is damaged or newer,
   or in the future.
@@ -33,6 +35,7 @@ class KnownSet:
         ours: a whole set of this cluster, or (if half taken) a folder that this product named.
         half_taken: without a manifest.
         good: nothing but its age speaks against it.
+        smaller: a part of it is half as large as in an earlier good set, or less, and nobody accepted that.
         rehearsed: when it was last restored in rehearsal with success.
     """
 
@@ -41,6 +44,7 @@ class KnownSet:
     ours: bool
     half_taken: bool = False
     good: bool = False
+    smaller: bool = False
     rehearsed: datetime | None = None
 
 
@@ -79,7 +83,7 @@ def expired(known: Sequence[KnownSet], now: datetime, keeping: Keeping) -> tuple
     counted = good[: max(1, keeping.sets)]
     kept = [pair for at, pair in enumerate(counted) if at < KEPT_AT_ANY_AGE or now - pair[0] <= keeping.age]
     oldest = kept[-1][0]
-    stays = {each.id for _, each in kept} | _rehearsed(good, now, keeping)
+    stays = {each.id for _, each in kept} | _rehearsed(good, now, keeping) | _before_shrinking(good)
     gone = [
         each.id
         for began, each in dated
@@ -87,6 +91,12 @@ def expired(known: Sequence[KnownSet], now: datetime, keeping: Keeping) -> tuple
         and (now - began > HALF_TAKEN_KEPT and began < good[0][0] if each.half_taken else each.good or began < oldest)
     ]
     return tuple(reversed(gone))
+
+
+def _before_shrinking(good: Sequence[tuple[datetime, KnownSet]]) -> set[str]:
+    if not good[0][1].smaller:
+        return set()
+    return {each.id for each in [each for _, each in good if not each.smaller][:KEPT_AT_ANY_AGE]}
 
 
 def _rehearsed(good: Sequence[tuple[datetime, KnownSet]], now: datetime, keeping: Keeping) -> set[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
-from cluster import local_volumes, pod_requests
+from cluster import attachable, local_volumes, placement, pod_requests, rivalry
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.node import Object
@@ -24,8 +24,6 @@ _KEPT = ("nodeSelector", "affinity", "tolerations")
 _POOL = ("runai/node-pool", "kai.scheduler/node-pool")
 _SHARES = ("gpu-fraction", "gpu-memory")
 _SHARED_DEVICES = "gpu-fraction-num-devices"
-# Kinds of volumes that can be had on every node, and that no node has a limit for.
-_EVERYWHERE = {"emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "nfs"}
 
 
 @dataclass
@@ -35,45 +33,103 @@ class Room:
     Attributes:
         node: the Node.
         used: what the pods that are bound to it ask for; None: that cannot be read, and nothing fits there.
-        by_priority: the same by the pods' priority, with their number as ``pods``.
-        repelling: those of them that keep others away, as slim pods.
+        passing: of that, what may be free soon: of pods that end, or are promised a place here and may take another.
+        by_priority: what those that are bound and do not end ask for, by priority, with their number as ``pods``.
+        repelling: those that keep others away, as slim pods.
+        shunned: those that some pod that moves must not be together with, as slim pods.
+        ports: the ports of the node that are taken, with their protocols.
+        claims: how many volumes of theirs may be attached.
     """
 
     node: Object
     used: Amounts | None = field(default_factory=dict)
+    passing: Amounts = field(default_factory=dict)
     by_priority: dict[int, Amounts] = field(default_factory=dict)
     repelling: list[Object] = field(default_factory=list)
+    shunned: list[Object] = field(default_factory=list)
+    ports: set[tuple[int, str]] = field(default_factory=set)
+    claims: int = 0
 
     @property
     def name(self) -> str:
         """The node's name."""
         return node_.name(self.node)
 
-    def add(self, pod: Object) -> None:
-        """Count a pod that is bound to the node."""
+    def add(self, pod: Object, moving: Iterable[Object] = (), sizes: Sizes | None = None) -> None:
+        """Count a pod that is bound to the node, or was promised a place on it.
+
+        Args:
+            moving: pods that may have to be apart from it.
+            sizes: what pods take, as far as it is known already.
+        """
         if pod_.is_finished(pod):
             return
-        try:
-            asked = occupied(pod)
-        except ValueError:
+        self.claims += attachable.claims(pod)
+        asked = (sizes or Sizes()).of(pod)
+        if asked is None:
             self.used = None
             return
-        before = self.by_priority.get(priority(pod), {})
-        self.by_priority[priority(pod)] = pod_requests.total((before, asked))
+        if pod_.is_terminating(pod) or not pod_.mapping(pod.get("spec")).get("nodeName"):
+            _add(self.passing, asked)
+        else:
+            _add(self.by_priority.setdefault(priority(pod), {}), asked)
         if self.used is not None:
-            self.used = pod_requests.total((self.used, asked))
+            _add(self.used, asked)
+        self.ports |= ports(pod)
         if anti_affinity(pod):
             self.repelling.append(slim(pod))
+        if any(placement.keys_apart(one, pod) for one in moving):
+            self.shunned.append(slim(pod))
 
     @cached_property
-    def free(self) -> Amounts | None:
+    def free(self) -> rivalry.Units | None:
         """What is left for more pods; None: it cannot be read. Asked for when all pods are counted."""
+        return self._without(self.used)
+
+    def spare(self, priority: int | None) -> rivalry.Units | None:
+        """What could be free at most: with all gone that may go soon, and all below a priority preempted."""
+        if self.used is None:
+            return None
+        kept = [one for at, one in self.by_priority.items() if priority is None or at >= priority]
+        return self._without(pod_requests.total(kept))
+
+    def _without(self, used: Amounts | None) -> rivalry.Units | None:
         try:
-            has = pod_requests.allocatable(self.node)
+            has = rivalry.room(pod_requests.allocatable(self.node))
         except ValueError:
             return None
-        used = self.used
-        return None if used is None else {key: amount - used.get(key, Fraction(0)) for key, amount in has.items()}
+        if used is None:
+            return None
+        taken = rivalry.units(used)
+        return {key: amount - taken.get(key, 0) for key, amount in has.items()}
+
+
+class Sizes:
+    """What pods take of their nodes. Most of a cluster's pods are like others, and are counted once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Amounts | None] = {}
+
+    def of(self, pod: Object) -> Amounts | None:
+        """What a bound pod takes; None: that cannot be read."""
+        spec, status = pod_.mapping(pod.get("spec")), pod_.mapping(pod.get("status"))
+        containers = [
+            (one.get("resources"), one.get("restartPolicy"))
+            for key in ("containers", "initContainers")
+            for one in pod_.objects(spec.get(key))
+        ]
+        parts = len(pod_.objects(spec.get("initContainers"))), spec.get("resources"), spec.get("overhead")
+        granted = [
+            (one.get("allocatedResources"), one.get("resources"))
+            for one in pod_.objects(status.get("containerStatuses"))
+        ]
+        key = repr((containers, parts, granted))
+        if key not in self._known:
+            try:
+                self._known[key] = occupied(pod)
+            except ValueError:
+                self._known[key] = None
+        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -85,8 +141,10 @@ class Claimant:
         asks: its requests; None: they cannot be read.
         pool: the Run:ai node pool that it must stay in; None: it is not tied to one.
         volumes: the required node affinities of the volumes that it uses.
+        ports: the ports of the node that it asks for, with their protocols.
+        attaches: the CSI driver of each of its volumes that is attached.
+        claims: how many volumes of its may have to be attached.
         doubt: why it cannot be judged whether it finds a place, as the end of a sentence; empty: it can.
-        scheduler: who places it, if that is not Kubernetes' own scheduler.
     """
 
     pod: Object
@@ -95,8 +153,10 @@ class Claimant:
     preempts: bool = True
     pool: str | None = None
     volumes: tuple[Object, ...] = ()
+    ports: frozenset[tuple[int, str]] = frozenset()
+    attaches: tuple[str, ...] = ()
+    claims: int = 0
     doubt: str = ""
-    scheduler: str = ""
 
     @property
     def name(self) -> str:
@@ -110,23 +170,27 @@ class Volumes:
 
     Attributes:
         affinities: claim (namespace/name) to the required node affinity of its volume; empty: any node will do.
+        drivers: claim to the CSI driver of its volume, if it has one.
     """
 
     affinities: Mapping[str, Object] = field(default_factory=dict)
+    drivers: Mapping[str, str] = field(default_factory=dict)
 
 
-def claimant(pod: Object, volumes: Volumes, pool: str = "") -> Claimant:
+def claimant(pod: Object, volumes: Volumes, pool: str = "", *, moving: bool = False) -> Claimant:
     """What a pod would ask for if it had to be placed anew.
 
     Args:
         pool: the node pool of the node where it runs now; empty: it runs nowhere, or there is no pool.
+        moving: it is among those by which the rooms were gathered: what it must be apart from is known.
     """
     spec = pod_.mapping(pod.get("spec"))
-    scheduler = str(spec.get("schedulerName") or "default-scheduler")
-    foreign = scheduler != "default-scheduler"
+    foreign = scheduler(pod) != ""
     said = {**pod_.notes(pod), **pod_.labels(pod)}
     named = next((said[key] for key in _POOL if said.get(key)), pool if foreign and pool else None)
     doubt, affinities = _doubt(pod, volumes)
+    if anti_affinity(pod) and not moving:
+        doubt = "it must be apart from other pods, which is not judged"
     try:
         asks = _with_share(pod, pod_requests.of(pod))
     except ValueError:
@@ -138,9 +202,17 @@ def claimant(pod: Object, volumes: Volumes, pool: str = "") -> Claimant:
         preempts=spec.get("preemptionPolicy") != "Never",
         pool=named,
         volumes=tuple(affinities),
+        ports=frozenset(ports(pod)),
+        attaches=tuple(volumes.drivers[one] for one in local_volumes.claims_of(pod) if one in volumes.drivers),
+        claims=attachable.claims(pod),
         doubt=doubt,
-        scheduler=scheduler if foreign else "",
     )
+
+
+def scheduler(pod: Object) -> str:
+    """Who places it; empty: Kubernetes' own scheduler."""
+    name = str(pod_.mapping(pod.get("spec")).get("schedulerName") or "default-scheduler")
+    return "" if name == "default-scheduler" else name
 
 
 def priority(pod: Object) -> int:
@@ -153,6 +225,18 @@ def anti_affinity(pod: Object) -> list[Object]:
     """The terms of its required anti-affinity."""
     affinity = pod_.mapping(pod_.mapping(pod.get("spec")).get("affinity"))
     return pod_.objects(pod_.mapping(affinity.get("podAntiAffinity")).get(_REQUIRED))
+
+
+def ports(pod: Object) -> set[tuple[int, str]]:
+    """The ports of the node that it asks for, with their protocols; on whichever address."""
+    spec = pod_.mapping(pod.get("spec"))
+    containers = [*pod_.objects(spec.get("containers")), *pod_.objects(spec.get("initContainers"))]
+    return {
+        (int(pod_.number(port["hostPort"])), str(port.get("protocol") or "TCP"))
+        for one in containers
+        for port in pod_.objects(one.get("ports"))
+        if port.get("hostPort")
+    }
 
 
 def slim(pod: Object) -> Object:
@@ -182,19 +266,23 @@ def slim_node(node: Object) -> Object:
 def volumes_of(found: Iterable[Object]) -> Volumes:
     """Which claims are bound to PersistentVolumes that a pod can be judged by.
 
-    Not those that are attached: the limit of each node is not known here. Not those of zones by label.
+    Not those of zones by label, nor those that one pod alone may use, nor those attached by other means than CSI.
     """
     affinities: dict[str, Object] = {}
+    drivers: dict[str, str] = {}
     for one in found:
         spec = pod_.mapping(one.get("spec"))
-        plain = any(key in spec for key in ("nfs", "hostPath", "local"))
+        driver = str(pod_.mapping(spec.get("csi")).get("driver") or "")
+        plain = bool(driver) or any(key in spec for key in ("nfs", "hostPath", "local"))
         zones = any(key.endswith(("/zone", "/region")) for key in pod_.labels(one))
         once = "ReadWriteOncePod" in (spec.get("accessModes") or ())
         bound = pod_.mapping(one.get("status")).get("phase") == "Bound"
         claim = local_volumes.claim_of(one)
         if claim and bound and plain and not zones and not once:
             affinities[claim] = pod_.mapping(pod_.mapping(spec.get("nodeAffinity")).get("required"))
-    return Volumes(affinities)
+            if driver:
+                drivers[claim] = driver
+    return Volumes(affinities, drivers)
 
 
 def occupied(pod: Object) -> Amounts:
@@ -229,6 +317,12 @@ def _granted(status: Object) -> tuple[Object, Object]:
     return allocated, more
 
 
+def _add(total: Amounts, more: Amounts) -> None:
+    # As the scheduler counts: parts of a unit are rounded up, of each pod.
+    for key, amount in more.items():
+        total[key] = total.get(key, Fraction(0)) + rivalry.rounded(key, amount)
+
+
 def _with_share(pod: Object, asked: Amounts) -> Amounts:
     """A share of a GPU may need a whole one: whether there is one that is shared already is not known."""
     said = pod_.notes(pod)
@@ -244,14 +338,9 @@ def _doubt(pod: Object, volumes: Volumes) -> tuple[str, list[Object]]:
     affinity = pod_.mapping(spec.get("affinity"))
     if pod_.mapping(affinity.get("podAffinity")).get(_REQUIRED):
         return "it must be near other pods, which is not judged", []
-    if anti_affinity(pod):
-        return "it must be apart from other pods, which is not judged", []
     spread = pod_.objects(spec.get("topologySpreadConstraints"))
     if any(one.get("whenUnsatisfiable") != "ScheduleAnyway" for one in spread):
         return "it must be spread over nodes or zones, which is not judged", []
-    containers = [*pod_.objects(spec.get("containers")), *pod_.objects(spec.get("initContainers"))]
-    if any(port.get("hostPort") for one in containers for port in pod_.objects(one.get("ports"))):
-        return "it asks for a port of the node, which is not judged", []
     if spec.get("resourceClaims"):
         return "it claims devices, which is not judged", []
     return _volumes_doubt(spec, pod_.namespace(pod), volumes)
@@ -262,7 +351,7 @@ def _volumes_doubt(spec: Object, namespace: str, volumes: Volumes) -> tuple[str,
     for one in pod_.objects(spec.get("volumes")):
         claim = pod_.mapping(one.get("persistentVolumeClaim")).get("claimName")
         if not claim:
-            if not _EVERYWHERE & set(one):
+            if not attachable.EVERYWHERE & set(one):
                 return f"its volume {one.get('name')} is of a kind that is not judged", []
             continue
         if f"{namespace}/{claim}" not in volumes.affinities:

@@ -5,7 +5,7 @@ Each is set in one update of the Node together with the note that it is ours, an
 
 from __future__ import annotations
 
-from cluster import consent, etcd_consent, node, ownership, waiting
+from cluster import approving, etcd_consent, forecasting, node, ownership, waiting
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
@@ -59,17 +59,19 @@ def require_agreed(downtime: Downtime) -> Observation:
     """
     found, plan = etcd_consent.feasible(downtime)
     _require_accepted(downtime, found)
-    asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
+    asking = approving.unsettled(downtime, plan)
     if asking:
         downtime.write(waiting.ask_again)
         names_of = ", ".join(f"{one.namespace}/{one.name}" for one in asking[:10])
         raise Blocked(
             "new-interactive-work",
-            f"Interactive work on {downtime.node} that nobody was asked about: {names_of}; the node was not drained",
-            f"'downtime resume {downtime.node}' asks about it.",
+            f"Interactive work on {downtime.node} that nobody was asked about, or whose owner still has time: "
+            f"{names_of}; the node was not drained",
+            f"'downtime resume {downtime.node}' asks about it, and waits.",
         )
     if not downtime.record.workloads:
-        downtime.write(lambda old: _with_workloads(old, plan.workloads))
+        told = forecasting.as_the_drain_begins(downtime.api, found, plan)
+        downtime.write(lambda old: _with_workloads(old, told))
     return found
 
 

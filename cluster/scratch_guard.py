@@ -63,6 +63,9 @@ def main(specification: Specification) -> None:
             _wait(3600)
     except EndedError:
         pass
+    except OSError as error:
+        # It cannot even make files.
+        _tell({"error": str(error), "free": str(shutil.disk_usage(folder).free)})
     finally:
         for child in reversed(children):
             _end(child)
@@ -78,7 +81,7 @@ def _serve(folder: Path, specification: Specification, children: list[subprocess
         while initdb.poll() is None and time.monotonic() < until:
             _wait(_TICK)
         if initdb.poll() != 0:
-            return {"error": _said("initdb", initdb, folder)}
+            return _failure("initdb", initdb, folder)
         server = _started(specification["server"], folder, log)
         children.append(server)
     while time.monotonic() < until:
@@ -87,7 +90,7 @@ def _serve(folder: Path, specification: Specification, children: list[subprocess
         if server.poll() is not None:
             break
         _wait(_TICK)
-    return {"error": _said("postgres", server, folder)}
+    return _failure("postgres", server, folder)
 
 
 def _started(argv: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -104,9 +107,11 @@ def _is_ready(folder: Path) -> bool:
     return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
-def _said(name: str, child: subprocess.Popen[bytes], folder: Path) -> str:
+def _failure(name: str, child: subprocess.Popen[bytes], folder: Path) -> dict[str, str]:
     how = f"ended with {child.returncode}" if child.poll() is not None else "was not done in time"
-    return f"{name} {how}: {(folder / 'log').read_text(errors='replace')[-_SAID:]}"
+    said = (folder / "log").read_text(errors="replace")[-_SAID:]
+    # Before the folder is removed: what it says may not have found room on a full disk either.
+    return {"error": f"{name} {how}: {said}", "free": str(shutil.disk_usage(folder).free)}
 
 
 def _wait(seconds: float) -> None:

@@ -24,10 +24,12 @@ from pathlib import Path
 from cluster.errors import Blocked
 from cluster.postgres_programs import Programs, unprivileged
 from cluster.postgres_server import Server
+from cluster.scratch_disk import full
 from cluster.showing import shown
 
 READY_SECONDS = 60.0
 _END_SECONDS = 30.0
+_LOG_BYTES = 1 << 20
 # A name that no dump's roles have: those are then made as on a new server.
 SUPERUSER = "downtime_rehearsal"
 
@@ -57,7 +59,8 @@ def scratch_server(programs: Programs, seconds: float = READY_SECONDS) -> Iterat
     """Make and start a server; it is stopped and its folder removed when the ``with`` is left.
 
     Raises:
-        Blocked: ``scratch-server``: it did not start, with what it said.
+        Blocked: ``scratch-server``: it did not start, with what it said; ``scratch-full``: its disk is full, also where
+            that is the reason for a ``scratch-server`` within the ``with``.
     """
     guard = subprocess.Popen(
         # Isolated from variables and folders of Python's, and without site-packages: it needs none.
@@ -81,6 +84,10 @@ def scratch_server(programs: Programs, seconds: float = READY_SECONDS) -> Iterat
         folder = _folder_of(guard, seconds)
         variables = {"PGHOST": folder, "PGPORT": "5432", "PGUSER": SUPERUSER}
         yield Server(programs, variables, own=True, version=programs.version)
+    except Blocked as error:
+        # Its log tells what its clients did not hear.
+        short = full(_log(folder)) if error.code == "scratch-server" and folder else None
+        raise short or error from None
     finally:
         _end(guard, folder)
 
@@ -109,12 +116,19 @@ def _folder_of(guard: subprocess.Popen[bytes], seconds: float) -> str:
             raise _failed(f"it was not ready within {seconds:g} s")
         more = os.read(guard.stdout.fileno(), 65536)
         if not more:
-            raise _failed("its guard ended before it was ready")
+            raise full() or _failed("its guard ended before it was ready")
         line += more
     told: dict[str, str] = json.loads(line)
     if "error" in told:
-        raise _failed(shown(told["error"], 600))
+        raise full(told["error"], int(told["free"])) or _failed(shown(told["error"], 600))
     return told["folder"]
+
+
+def _log(folder: str) -> str:
+    try:
+        return Path(folder, "log").read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _end(guard: subprocess.Popen[bytes], folder: str) -> None:

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from cluster import rehearsal_note
+from cluster import dump_reading, rehearsal_note
 from cluster.backups import DOCUMENT_BYTES, FileRefused, SetEntry, Store, StoreError
-from cluster.dump_contents import DumpContents, DumpError, Listing
+from cluster.dump_contents import DumpError
+from cluster.encryption import HEADER_BYTES, MAGIC, stored_bytes
 from cluster.evidence import GateSettings, Seen, SetEvidence
 from cluster.manifest import Manifest, ManifestError, Part
 from cluster.part_stream import DamagedError, WrongKeyError, deliver
 from cluster.rehearsal_note import NoteError, RehearsalNote
 
-# The first line of an age file: https://age-encryption.org/v1
-_AGE = b"age-encryption.org/v1\n"
 # A rehearsal a day for a month; the newest ones tell how a set stands.
 _NOTES_OF_A_SET = 5
 _SETS_WITH_NOTES = 60
-_SETS_TO_COMPARE = 5
-
-
-class _EnoughError(Exception):
-    """All was read that is needed."""
+# More than are usually kept. A slow store is asked for the newest of them alone: what is compared is no more than a
+# warning, and must not use up the time of the check.
+_SETS_TO_COMPARE, _COMPARING_SECONDS = 40, 10.0
 
 
 def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
@@ -56,7 +54,7 @@ def look(store: Store, entry: SetEntry, end: float) -> SetEvidence:
 def compared(
     store: Store, evidence: SetEvidence, older: Iterable[SetEntry], settings: GateSettings, now: datetime, end: float
 ) -> SetEvidence:
-    """The same, with what earlier sets of its cluster tell: manifest and rehearsals of the one before it.
+    """The same, with what earlier sets of its cluster tell: manifests, and the rehearsals of the one before it.
 
     Where a rehearsal is asked for, those of still earlier ones too, until one counts.
 
@@ -66,34 +64,48 @@ def compared(
     """
     if evidence.manifest is None:
         return evidence
-    previous: Manifest | None = None
+    earlier: list[Manifest] = []
+    compares, until = True, time.monotonic() + _COMPARING_SECONDS
     notes = evidence.notes
     wanted = settings.rehearsal_max_age is not None and not _proven(notes, now, settings)
     for at, entry in enumerate(older):
-        if at >= (_SETS_WITH_NOTES if wanted else _SETS_TO_COMPARE) or (previous is not None and not wanted):
+        compares = compares and at < _SETS_TO_COMPARE
+        if not compares and (not wanted or at >= _SETS_WITH_NOTES):
             break
         left(store, end)
         manifest = _earlier(store, entry, evidence.manifest)
         if manifest is None:
             continue
-        if wanted or previous is None:
+        if wanted or not earlier:
             notes = (*notes, *_notes(store, entry.id, end)[0])
             wanted = wanted and not _proven(notes, now, settings)
-        previous = previous or manifest
-    return replace(evidence, previous=previous, notes=notes)
+        if compares:
+            earlier.append(manifest)
+            # Those before one that was accepted are none to compare with any more.
+            compares = not manifest.smaller_accepted_by and time.monotonic() < until
+    return replace(evidence, earlier=tuple(earlier), notes=notes)
 
 
-def read_back(store: Store, evidence: SetEvidence, end: float, identities: Sequence[Any] = ()) -> SetEvidence:
-    """The same, with every file read: its checksum, and what a dump or the runaiconfig holds.
+@dataclass(frozen=True)
+class Tools:
+    """What files are looked into with.
 
-    Args:
+    Attributes:
         identities: private keys, to look into what is encrypted; none: what was noted when it was taken will count.
+        postgres: the folder with PostgreSQL's programs; None: where they usually are.
     """
+
+    identities: Sequence[Any] = ()
+    postgres: Path | None = None
+
+
+def read_back(store: Store, evidence: SetEvidence, end: float, tools: Tools) -> SetEvidence:
+    """The same, with every file read: its checksum, and what a dump or the runaiconfig holds."""
     files = dict(evidence.files)
     for part in evidence.manifest.files if evidence.manifest else ():
         path = part.path or ""
         try:
-            files[path] = _read_part(store, evidence.id, part, files[path], end, identities)
+            files[path] = _read_part(store, evidence.id, part, files[path], end, tools)
         except FileRefused as error:
             files[path] = Seen(problem=error.message)
     return replace(evidence, files=files)
@@ -124,43 +136,35 @@ def _see(store: Store, set_id: str, part: Part) -> Seen:
         return Seen(problem=error.message)
 
 
-def _read_part(store: Store, set_id: str, part: Part, seen: Seen, end: float, identities: Sequence[Any]) -> Seen:
+def _read_part(store: Store, set_id: str, part: Part, seen: Seen, end: float, tools: Tools) -> Seen:
+    opens = bool(tools.identities) or not part.encrypted
+    dump_problem: DumpError | None = None
+    if part.kind == "database" and opens:
+        try:
+            listed, dump_problem = dump_reading.look_into(
+                store, set_id, part, tools.identities, tools.postgres, lambda: left(store, end)
+            )
+            # All of it passed, and was compared with the manifest.
+            is_age = True if part.encrypted else None
+            return replace(seen, sha256=part.sha256, is_age=is_age, dump=listed, dump_problem=dump_problem)
+        except DumpError as error:
+            dump_problem = error
+        except DamagedError as error:
+            dump_problem = dump_reading.unreadable(str(error))
+        except WrongKeyError:
+            opens = False
     seen = replace(seen, sha256=store.checksum(set_id, part, left(store, end)))
     if seen.sha256 != part.sha256:
         return seen
     if part.encrypted:
         with store.opened(set_id, part.path or "") as file:
-            seen = replace(seen, is_age=file.read(len(_AGE)) == _AGE)
-        if not identities or not seen.is_age:
-            return seen
-    if part.kind == "database":
-        try:
-            return replace(seen, dump=_listed(store, set_id, part, end, identities))
-        except DumpError as error:
-            return replace(seen, dump_problem=error)
-        except WrongKeyError:
-            return seen
-    if part.kind == "runaiconfig" and part.encrypted and (part.bytes or 0) <= DOCUMENT_BYTES:
-        return replace(seen, content=_opened_up(store, set_id, part, identities))
-    return seen
-
-
-def _listed(store: Store, set_id: str, part: Part, end: float, identities: Sequence[Any]) -> DumpContents:
-    with Listing() as listing:
-
-        def take(data: bytes) -> None:
-            left(store, end)
-            listing.write(data)
-            if listing.done:
-                raise _EnoughError
-
-        try:
-            deliver(store, set_id, part, identities, take)
-        except _EnoughError:
-            pass
-        except DamagedError as error:
-            raise DumpError("dump-unreadable", f"The dump cannot be read: {error}", "Take a new backup set.") from None
-        return listing.result()
+            beginning = file.read(HEADER_BYTES)
+        clear = part.contents.bytes if part.contents is not None else None
+        implied = stored_bytes(beginning, clear) if clear is not None else None
+        seen = replace(seen, is_age=beginning.startswith(MAGIC), implied=implied)
+    if part.kind == "runaiconfig" and part.encrypted and opens and (part.bytes or 0) <= DOCUMENT_BYTES:
+        return replace(seen, content=_opened_up(store, set_id, part, tools.identities))
+    return replace(seen, dump_problem=dump_problem if seen.is_age is not False else None)
 
 
 def _opened_up(store: Store, set_id: str, part: Part, identities: Sequence[Any]) -> bytes | None:

@@ -113,6 +113,7 @@ def _contents(produced: Produced, written: Written) -> Contents:
     return Contents(
         bytes=written.clear_bytes,
         sha256=written.clear_sha256,
+        database=produced.database,
         objects=produced.objects,
         entries=produced.entries,
         tables=produced.tables,

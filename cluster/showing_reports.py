@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cluster.plan import Finding, Loss, Plan, Whereabouts, Workload
+from cluster import notice, showing_workloads
+from cluster.plan import Finding, Forecast, Loss, Plan, Whereabouts, Workload
 from cluster.question import TYPED, Question
+from cluster.record import Approval
 from cluster.report import Report
 from cluster.showing import shown
 from cluster.showing_time import clock, duration, moment
@@ -63,10 +65,14 @@ def becomes(one: Workload) -> str:
     """What becomes of a workload, with the forecast if there is one."""
     if one.forecast is None:
         return FATES[one.fate]
-    says, why = one.forecast.says, one.forecast.why
-    said = {"fits-now": "fits now", "will-wait": "will wait", "unknown": "not known"}[says]
-    reason = f"{', because ' if says == 'will-wait' else ': '}{why}" if why else ""
-    return f"{FATES[one.fate]}; forecast: {said}{reason}"
+    return f"{FATES[one.fate]}; forecast: {foretold(one.forecast)}"
+
+
+def foretold(forecast: Forecast) -> str:
+    """What a forecast says, in words."""
+    said = {"fits-now": "fits now", "will-wait": "will wait", "unknown": "not known"}[forecast.says]
+    link = ", because " if forecast.says == "will-wait" else ": "
+    return f"{said}{link}{forecast.why}" if forecast.why else said
 
 
 def workload_rows(plan: Plan) -> list[dict[str, str]]:
@@ -90,6 +96,12 @@ def plan_markdown(plan: Plan) -> str:
     if plan.workloads:
         rows = workload_rows(plan)
         parts += ["## Workloads on the node", _table(list(rows[0]), [list(row.values()) for row in rows])]
+    if plan.stays:
+        lines = (
+            f"- {escaped(said, 2000)}{f'. {escaped(remedy, 2000)}' if remedy else ''}"
+            for said, remedy in showing_workloads.stays(plan.stays)
+        )
+        parts += ["## What stays on the node", "\n".join(lines)]
     return _joined([*parts, *_losses(plan.losses), *_recovery(plan.recovery)])
 
 
@@ -121,9 +133,10 @@ def question_markdown(question: Question) -> str:
     rows = [list(_row(one).values()) for one in question.workloads]
     return _joined(
         [
-            f"# May this interactive work on {node} be evicted?",
+            f"# What is to happen with this interactive work on {node}?",
             "Nothing was evicted yet; the node is cordoned, so nothing new starts there. Interactive work does not "
             "come back by itself: talk to the owners, and let them save first.",
+            "\n".join(f"- {escaped(one, 2000)}" for one in question.said),
             _table(list(_COLUMNS), rows),
         ]
     )
@@ -200,8 +213,11 @@ def report_markdown(report: Report) -> str:
         ]
     if report.went or report.workloads:
         parts += ["## What ran on the node", _table(list(WHERE_COLUMNS), [list(row) for row in where_rows(report)])]
+    if report.notices or report.obstacles:
+        parts += ["## What its owners were told", "\n".join(f"- {escaped(one, 1000)}" for one in told(report))]
     if report.standing:
         parts += ["## Still standing", "\n".join(f"- {escaped(one)}" for one in report.standing)]
+    parts += _findings("To see to", report.warnings)
     if report.steps:
         steps = [[name, time, said] for name, time, said in step_rows(report)]
         parts += ["## Steps", _table(["step", "UTC", "seen"], steps)]
@@ -237,30 +253,53 @@ def step_rows(report: Report) -> list[tuple[str, str, str]]:
 
 def decisions(report: Report) -> list[str]:
     """Who decided what, and when."""
+    return decided(report.approvals)
+
+
+def decided(approvals: Iterable[Approval]) -> list[str]:
+    """The same, of answers."""
     return [
-        f"{moment(one.at)}: {one.who} answered '{one.answer}' about {SUBJECTS[one.subject]}"
+        f"{moment(one.at)}: {one.who} answered '{one.answer}' about {SUBJECTS.get(one.subject, one.subject)}"
         f"{': ' + ', '.join(one.items) if one.items else ''}"
-        for one in report.approvals
+        for one in approvals
     ]
 
 
-WHERE_COLUMNS = ("workload", "owner", "kind", "after the drain", "now")
+WHERE_COLUMNS = ("workload", "owner", "kind", "forecast", "after the drain", "now")
+NOT_AS_FORECAST = {
+    "worse": "NOT AS FORECAST: it did not fit",
+    "better": "NOT AS FORECAST: it did not have to wait",
+}
 
 
-def where_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
-    """Each workload that was on the node: whose it is, where it went, and where it is now."""
+def told(report: Report) -> list[str]:
+    """What the owners of interactive work were told, and what of the decisions could not be done."""
+    hindered = [f"{moment(one.at)}: {one.item} could not be suspended: {one.said}" for one in report.obstacles]
+    return [*notice.said(report.notices), *hindered]
+
+
+def where_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
+    """Each workload that was on the node: whose it is, what was forecast, where it went, and where it is now."""
     now = {(one.namespace, one.workload): where_is(one) for one in report.workloads}
     went = {(one.namespace, one.workload): where_is(one) for one in report.went}
     first = {(one.namespace, one.workload): one for one in (*report.workloads, *report.went)}
     return [
-        (f"{one.namespace}/{one.workload}", one.owner or "not known", one.kind, went.get(key, ""), now.get(key, ""))
+        (
+            f"{one.namespace}/{one.workload}",
+            one.owner or "not known",
+            one.kind,
+            foretold(one.forecast) if one.forecast else "",
+            went.get(key, ""),
+            now.get(key, ""),
+        )
         for key, one in first.items()
     ]
 
 
 def where_is(one: Whereabouts) -> str:
-    """Where a workload is, in words."""
-    return f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
+    """Where a workload is, in words; marked if that is not as forecast."""
+    said = f"{WHEREABOUTS[one.now]}{': ' + one.detail if one.detail else ''}"
+    return f"{said} ({NOT_AS_FORECAST[one.held]})" if one.held in NOT_AS_FORECAST else said
 
 
 def _losses(losses: Sequence[Loss]) -> list[str]:
@@ -279,9 +318,9 @@ def _row(one: Workload) -> dict[str, str]:
         f"{one.namespace}/{one.name}",
         one.owner or "not known",
         one.kind,
-        f"{one.gpus:g}" if one.gpus else "",
-        str(len(one.pods)),
-        becomes(one),
+        showing_workloads.gpus(one),
+        showing_workloads.pods(one),
+        "; ".join(part for part in (becomes(one), showing_workloads.facts(one)) if part),
     )
     return dict(zip(_COLUMNS, cells, strict=True))
 

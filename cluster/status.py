@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster import local_outage, lost_tolerance, names, nodes, procedures
+from cluster import local_outage, lost_tolerance, names, nodes, notice, procedures, suspensions
 from cluster.api import Api, Object
 from cluster.errors import Blocked
 from cluster.node import time_of
@@ -47,6 +47,7 @@ class Now(_Model):
     waits_for: str = Field(default="", description="A person's answer that is waited for, in words; empty: none.")
     go_on: str = Field(default="", description="The command that goes on.")
     standing: tuple[str, ...] = Field(default=(), description="What this product changed and did not undo.")
+    warnings: tuple[Finding, ...] = Field(default=(), description="What somebody should still see to.")
     lock: LockSeen = LockSeen()
 
 
@@ -110,6 +111,7 @@ def _status(record: Record, lease: Object | None) -> Status:
         waits_for=waits_for(record, step),
         go_on=_go_on(record, step),
         standing=record.standing() if record.open else (),
+        warnings=suspensions.warnings(record),
         lock=_lock(lease, datetime.now(UTC)),
     )
     return Status.model_validate({**record.model_dump(by_alias=True), "now": now.model_dump()})
@@ -122,6 +124,8 @@ def waits_for(record: Record, step: str) -> str:
         return ""
     if _about_outage(record, step):
         return f"somebody who accepts {state.proof}"
+    if step == "approve-workloads" and state.proof.startswith(notice.WAITS):
+        return state.proof.removeprefix(notice.WAITS)
     if state.proof == lost_tolerance.ASKED:
         return "" if _tolerance_accepted(record) else f"somebody who accepts {state.proof}"
     if _about_running_machine(record, step):
@@ -169,6 +173,8 @@ def _go_on(record: Record, step: str) -> str:
             f"--confirm-off {name})"
         )
     if waits_for(record, step) and step == "approve-workloads":
+        if record.steps[step].proof.startswith(notice.WAITS):
+            return f"downtime resume {record.node}"
         return f"downtime decide {record.node} --interactive evict|refuse"
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):
         return f"downtime decide {record.node} --confirm-off {record.node}"

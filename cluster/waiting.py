@@ -1,4 +1,4 @@
-"""Waiting for a person: whether interactive work may be evicted, and whether the work on the machine is done.
+"""Waiting for a person: what is to happen with interactive work, and whether the work on the machine is done.
 
 A question is asked by whoever runs the procedure (a form, a terminal); its answer is written into the record, and
 the step is done once the record holds it. Without anybody to ask, the run ends with exit code 4, and goes on with
@@ -7,17 +7,17 @@ the step is done once the record holds it. Without anybody to ask, the run ends 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from cluster import consent, local_outage, planning
+from cluster import consent, interactive_questions, local_outage, planning, suspension
 from cluster import record as records_of
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, Waiting
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions
-from cluster.plan import Workload
+from cluster.plan import Plan, Workload
 from cluster.question import Answer, Question
-from cluster.record import Approval, Record, StepState, Subject
+from cluster.record import Approval, Asked, Record, StepState, Subject
 from cluster.step import Seen, Step
 
 
@@ -26,19 +26,36 @@ def about_workloads(downtime: Downtime) -> Question | None:
 
     First about interactive work, then about system pods that are down as long as the node is.
     """
-    if _past_taint(downtime) or "approve-workloads" not in downtime.steps:
+    if not asks_about_workloads(downtime):
         return None
     seen, plan = planning.look_again(downtime)
+    return question_about(downtime, seen, plan)
+
+
+def asks_about_workloads(downtime: Downtime) -> bool:
+    """Whether this downtime still asks about what its drain takes away."""
+    return not _past_taint(downtime) and "approve-workloads" in downtime.steps
+
+
+def question_about(downtime: Downtime, seen: Observation, plan: Plan) -> Question | None:
+    """The same, from how things were just seen."""
     patience = int(downtime.settings.drain.approval_hours * 3600)
-    asking = consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
+    asking = standing(downtime, plan).asks
     if asking:
         if downtime.options.interactive == "refuse":
             raise _refused(downtime, "as this run was told to refuse that", asking)
-        return Question("interactive", downtime.node, consent.digest_of(asking), asking, patience_seconds=patience)
+        return interactive_questions.of(downtime.record, asking, patience, suspend=suspension.offered(downtime))
     pods = unaccepted(downtime, seen)
     if pods:
         return Question("outage", downtime.node, consent.digest_of(pods), pods=pods, patience_seconds=patience)
     return None
+
+
+def standing(downtime: Downtime, plan: Plan) -> consent.Standing:
+    """What there is to do about the interactive work on the node."""
+    wait = timedelta(minutes=downtime.settings.drain.wait_minutes)
+    chosen = downtime.options.interactive
+    return consent.standing(plan.workloads, downtime.record, chosen, datetime.now(UTC), wait)
 
 
 def unaccepted(downtime: Downtime, seen: Observation) -> tuple[str, ...]:
@@ -71,9 +88,10 @@ def put(downtime: Downtime, question: Question) -> None:
     """
     step = "approve-return" if question.subject == "return" else "approve-workloads"
     about = f"{local_outage.ASKED}{', '.join(question.pods[:10])}" if question.pods else ""
-    downtime.write(lambda old: _asked(old, step, about))
+    asked = Asked(digest=question.digest, items=question.items) if question.subject == "interactive" else None
+    downtime.write(lambda old: _asked(old, step, about, asked))
     if downtime.ask is None:
-        raise nobody_to_ask(question)
+        raise interactive_questions.hindered(question) if question.hindered else nobody_to_ask(question)
     write_answer(downtime, question, downtime.ask(question))
 
 
@@ -83,15 +101,8 @@ def write_answer(downtime: Downtime, question: Question, answer: Answer) -> None
     Raises:
         Blocked: the answer is ``refuse``.
     """
-    approval = Approval(
-        subject=question.subject,
-        digest=question.digest,
-        items=question.items,
-        answer=answer.given,
-        who=answer.who,
-        at=answer.at or datetime.now(UTC),
-    )
-    downtime.write(lambda old: old if _last_is(old, approval) else records_of.approved(old, approval))
+    given = interactive_questions.approvals(question, answer)
+    downtime.write(lambda old: _answered(old, given))
     if answer.given == "refuse" and question.subject == "outage":
         raise Blocked(
             "outage-refused",
@@ -118,10 +129,18 @@ def ask_again(old: Record) -> Record:
     return records_of.in_phase(records_of.step_is(old, "approve-workloads", "asked"), "asking")
 
 
-def _asked(old: Record, step: str, about: str) -> Record:
+def _answered(old: Record, given: tuple[Approval, ...]) -> Record:
+    new = old
+    for one in given:
+        new = new if _last_is(new, one, len(given)) else records_of.approved(new, one)
+    return new.model_copy(update={"asked": None}) if given and given[0].subject == "interactive" else new
+
+
+def _asked(old: Record, step: str, about: str, asked: Asked | None = None) -> Record:
     state = old.steps.get(step, StepState(state="intended", at=datetime.now(UTC)))
     same = (state.state, state.proof) == ("asked", about)
     new = old if same else records_of.step_is(old, step, "asked", about)
+    new = new.model_copy(update={"asked": asked}) if asked is not None else new
     return records_of.in_phase(new, "asking") if step == "approve-workloads" else new
 
 
@@ -167,19 +186,14 @@ def nobody_to_ask(question: Question) -> Waiting:
             "evicted",
             f"Tell the users; then 'downtime decide {node} --accept-outage {node}' and 'downtime resume {node}'.",
         )
-    named = ", ".join(f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'})" for one in question.workloads[:10])
-    return Waiting(
-        "waiting-for-decision",
-        f"Somebody has to decide about interactive work on {node}: {named}. The node is cordoned, nothing was evicted",
-        f"Talk to the owners; then 'downtime decide {node} --interactive evict' (or refuse) and "
-        f"'downtime resume {node}'.",
-    )
+    return interactive_questions.nobody_to_ask(question)
 
 
-def _last_is(old: Record, new: Approval) -> bool:
+def _last_is(old: Record, new: Approval, together: int) -> bool:
     # A write whose answer was lost is tried again, and must not stand there twice.
-    last = next((one for one in reversed(old.approvals) if one.subject == new.subject), None)
-    return last is not None and (last.digest, last.answer, last.who) == (new.digest, new.answer, new.who)
+    last = [one for one in old.approvals if one.subject == new.subject][-together:]
+    same = (new.digest, new.items, new.answer, new.who)
+    return any((one.digest, one.items, one.answer, one.who) == same for one in last)
 
 
 def _answer(record: Record, subject: Subject) -> Approval | None:
@@ -200,36 +214,6 @@ def _refused(downtime: Downtime, why: str, workloads: tuple[Workload, ...]) -> B
     )
 
 
-def _no_question_about_workloads(downtime: Downtime) -> Seen | None:
-    if about_workloads(downtime) is not None:
-        return None
-    accepted = [one for one in downtime.record.approvals if one.subject == "outage" and one.answer == "accept"]
-    also = f"; {accepted[-1].who} accepted that {', '.join(accepted[-1].items)} are down with it" if accepted else ""
-    seen = _about_interactive(downtime)
-    return seen._replace(proof=f"{seen.proof}{also}")
-
-
-def _about_interactive(downtime: Downtime) -> Seen:
-    given = [one for one in downtime.record.approvals if one.subject == "interactive" and one.answer == "evict"]
-    if given:
-        return Seen(f"{given[-1].who} agreed to evict {', '.join(given[-1].items)}")
-    if downtime.options.interactive == "evict":
-        return Seen(f"evict was chosen at the start, by {downtime.record.who}")
-    return Seen("there is no interactive work on the node")
-
-
-def _ask_about_workloads(downtime: Downtime) -> None:
-    while (question := about_workloads(downtime)) is not None:
-        put(downtime, question)
-
-
-def _workloads_agreed(downtime: Downtime) -> Seen:
-    seen = _no_question_about_workloads(downtime)
-    if seen is not None:
-        return seen
-    raise nobody_to_ask(about_workloads(downtime) or Question("interactive", downtime.node, ""))
-
-
 def _no_question_about_return(downtime: Downtime) -> Seen | None:
     if about_return(downtime) is not None:
         return None
@@ -247,5 +231,4 @@ def _return_agreed(downtime: Downtime) -> Seen:
     return _no_question_about_return(downtime) or Seen("nothing to wait for")
 
 
-APPROVE_WORKLOADS = Step("approve-workloads", _no_question_about_workloads, _workloads_agreed, _ask_about_workloads)
 APPROVE_RETURN = Step("approve-return", _no_question_about_return, _return_agreed, _ask_about_return)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from cluster import pods, workloads
+from cluster import forecast_held, pods, workloads
 from cluster.api import Api, Object
 from cluster.errors import DowntimeError
 from cluster.owners import Resolver
@@ -43,12 +43,15 @@ def _of_one(node: str, workload: Workload, titles: dict[str, list[Object]] | Non
         kind=workload.kind,
         now="unknown",
         detail="its namespace could not be looked at",
+        forecast=workload.forecast,
     )
     if titles is None:
         return report
     title = f"{workload.namespace}/{workload.controller or f'Pod/{workload.name}'}"
-    now, detail = _now(node, titles.get(title, []))
-    return report.model_copy(update={"now": now, "detail": detail})
+    found = titles.get(title, [])
+    now, detail = _now(node, found)
+    held = forecast_held.held(workload.forecast, found, len(workload.pods))
+    return report.model_copy(update={"now": now, "detail": detail, "held": held})
 
 
 def _now(node: str, found: list[Object]) -> tuple[str, str]:

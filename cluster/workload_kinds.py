@@ -43,6 +43,8 @@ _KINDS: dict[tuple[str, str], WorkloadKind] = {
 }
 # Owners whose own type says nothing: Run:ai made one of them for either kind.
 _SAYS_NOTHING = ("RunaiJob",)
+STANDS_FOR_OTHERS = ("ExternalWorkload",)
+"""Kinds that make no pods: what stands below them does."""
 
 _INTERACTIVE_CLASSES = ("build", "interactive-preemptible")
 _INTERACTIVE_VALUE, _INFERENCE_VALUE = 100, 125

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
 
+from cluster import gpu_requests, workload_kinds
 from cluster import pods as pod_
-from cluster import workload_kinds
 from cluster.node import Object
 from cluster.options import Interactive
-from cluster.owners import Chains, Owner, from_reference
+from cluster.owners import Chains, Owner, from_reference, noted_top
 from cluster.plan import Fate, Workload, WorkloadKind
-from cluster.workload_kinds import needs_approval
+from cluster.workload_kinds import STANDS_FOR_OTHERS, needs_approval
 
-__all__ = ["SERVICE_NAMESPACES", "chain_of", "fate", "find", "is_workload", "needs_approval", "title_of"]
+__all__ = [
+    "SERVICE_NAMESPACES",
+    "chain_of",
+    "fate",
+    "find",
+    "groups",
+    "is_workload",
+    "needs_approval",
+    "no_workload",
+    "title_of",
+]
 
 PROJECT_PREFIX = "runai-"
+_PROJECT = ("project", "runai/queue", "kai.scheduler/queue")
 # Namespaces of the service and of the cluster's own parts: no researcher's work runs there. More of them can be named
 # as service_namespaces under [drain].
 SERVICE_NAMESPACES = frozenset(
@@ -22,6 +34,8 @@ SERVICE_NAMESPACES = frozenset(
         "runai",
         "runai-backend",
         "runai-reservation",
+        "kai-resource-reservation",
+        "kai-scheduler",
         "runai-downtime",
         "runai-scale-adjust",
         "gpu-operator",
@@ -48,16 +62,29 @@ SERVICE_NAMESPACES = frozenset(
 )
 _SERVICE_PREFIX = "kube-"
 
+Members = list[tuple[Object, tuple[Owner, ...]]]
+Rule = Literal["static", "daemon", "finished", "gpu-reservation", "service", "critical"]
+
+
+def no_workload(pod: Object, service_namespaces: Collection[str] = ()) -> Rule | None:
+    """The rule by which a pod is no part of a researcher's work, or not any more; None: it is part of a workload."""
+    namespace = pod_.namespace(pod)
+    priority = str(pod_.mapping(pod.get("spec")).get("priorityClassName") or "")
+    rules: tuple[tuple[Rule, bool], ...] = (
+        ("static", pod_.is_mirror(pod)),
+        ("daemon", pod_.is_daemon(pod)),
+        ("finished", pod_.is_finished(pod)),
+        ("gpu-reservation", gpu_requests.is_reservation(pod)),
+        ("service", namespace in SERVICE_NAMESPACES or namespace in service_namespaces),
+        ("service", namespace.startswith(_SERVICE_PREFIX)),
+        ("critical", priority.startswith("system-") and priority.endswith("-critical")),
+    )
+    return next((rule for rule, holds in rules if holds), None)
+
 
 def is_workload(pod: Object, service_namespaces: Collection[str] = ()) -> bool:
     """Whether the pod is (part of) a researcher's work that is not over yet."""
-    if pod_.is_mirror(pod) or pod_.is_daemon(pod) or pod_.is_finished(pod):
-        return False
-    namespace = pod_.namespace(pod)
-    if namespace in SERVICE_NAMESPACES or namespace in service_namespaces or namespace.startswith(_SERVICE_PREFIX):
-        return False
-    priority = str(pod_.mapping(pod.get("spec")).get("priorityClassName") or "")
-    return not (priority.startswith("system-") and priority.endswith("-critical"))
+    return no_workload(pod, service_namespaces) is None
 
 
 def find(
@@ -79,25 +106,38 @@ def find(
         agreed: keys of interactive workloads that a person agreed to evict.
         service_namespaces: more namespaces than ``SERVICE_NAMESPACES`` that hold no workloads.
     """
-    groups: dict[tuple[str, str, str], list[tuple[Object, tuple[Owner, ...]]]] = {}
+    grouped = groups(pods, owners, service_namespaces)
+    found = (_workload(key, members, priorities, interactive, agreed) for key, members in grouped.items())
+    return tuple(sorted(found, key=lambda one: (one.namespace, one.name, one.controller)))
+
+
+def groups(
+    pods: Iterable[Object], owners: Chains, service_namespaces: Collection[str] = ()
+) -> dict[tuple[str, str, str], Members]:
+    """The pods of each workload with their owners, by its namespace, its controller's title, and its name."""
+    found: dict[tuple[str, str, str], Members] = {}
     for pod in pods:
         if not is_workload(pod, service_namespaces):
             continue
         chain = chain_of(pod, owners)
         title = chain[-1].title if chain else ""
         name = chain[-1].name if chain else pod_.name(pod)
-        groups.setdefault((pod_.namespace(pod), title, name), []).append((pod, chain))
-    found = (_workload(key, members, priorities, interactive, agreed) for key, members in groups.items())
-    return tuple(sorted(found, key=lambda one: (one.namespace, one.name, one.controller)))
+        found.setdefault((pod_.namespace(pod), title, name), []).append((pod, chain))
+    return found
 
 
 def chain_of(pod: Object, owners: Chains) -> tuple[Owner, ...]:
-    """The pod's owners: as they were resolved, else as its own reference names the nearest."""
+    """The pod's owners, the nearest first.
+
+    They are as they were resolved, else as its own reference names the nearest. Above them is the one that the
+    scheduler noted as the topmost, if the references do not lead there: not every Run:ai object owns what it makes.
+    """
     found = owners.get(pod_.uid(pod))
-    if found:
-        return found
     nearest = from_reference(pod_.controller(pod))
-    return (nearest,) if nearest is not None else ()
+    chain = found or ((nearest,) if nearest is not None else ())
+    top = noted_top(pod)
+    known = top is None or any(one.kind == top.kind and one.name == top.name for one in chain)
+    return chain if known or top is None else (*chain, top)
 
 
 def title_of(pod: Object, owners: Chains) -> str:
@@ -108,7 +148,7 @@ def title_of(pod: Object, owners: Chains) -> str:
 
 def _workload(
     key: tuple[str, str, str],
-    members: list[tuple[Object, tuple[Owner, ...]]],
+    members: Members,
     priorities: Mapping[str, int],
     interactive: Interactive,
     agreed: Collection[str],
@@ -117,7 +157,9 @@ def _workload(
     kinds = {workload_kinds.of_pod(pod, chain, priorities) for pod, chain in members}
     # Members that seem to be of different kinds: the one that asks most of us counts.
     kind = next(iter(kinds)) if len(kinds) == 1 else _strictest(kinds)
-    top = next((chain[-1] for _, chain in members if chain), None)
+    # What recreates its pods is not an object that merely stands for work of another system.
+    made_by = (one for _, chain in members for one in reversed(chain) if one.kind not in STANDS_FOR_OTHERS)
+    top = next(made_by, None)
     found = Workload(
         name=name,
         namespace=namespace,
@@ -148,14 +190,14 @@ def _strictest(kinds: set[WorkloadKind]) -> WorkloadKind:
     return next((kind for kind in order if kind in kinds), "unknown")
 
 
-def _project(namespace: str, members: list[tuple[Object, tuple[Owner, ...]]]) -> str:
-    named = _said(members, "project") or _said(members, "runai/queue")
+def _project(namespace: str, members: Members) -> str:
+    named = next((said for key in _PROJECT if (said := _said(members, key))), "")
     if named:
         return named
     return namespace.removeprefix(PROJECT_PREFIX) if namespace.startswith(PROJECT_PREFIX) else ""
 
 
-def _said(members: list[tuple[Object, tuple[Owner, ...]]], key: str) -> str:
+def _said(members: Members, key: str) -> str:
     """What the pods, else their owners from the top down, say under this annotation or label."""
     for pod, chain in members:
         places = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import csi_plugins, disruption
+from cluster import csi_plugins, disruption, gpu_requests
 from cluster import pods as pod_
 from cluster.node import Object
 from cluster.observation import Observation
@@ -43,8 +43,10 @@ def eviction_chosen(options: Options) -> bool:
 
 
 def leaves_to_taint(pod: Object) -> bool:
-    """Whether a pod is none that is evicted: it stays, or it is a DaemonSet's, which would start it again."""
-    return pod_.is_daemon(pod) or not pod_.must_go(pod)
+    """Whether a pod is none that is evicted: it stays, or somebody would start it again: a DaemonSet, or Run:ai, which
+    reserves a GPU as long as somebody shares it.
+    """
+    return pod_.is_daemon(pod) or gpu_requests.is_reservation(pod) or not pod_.must_go(pod)
 
 
 def evicts(case: Case) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from deployments.choices import Output
 from deployments.consoles import somebody_is_there, standard_output
@@ -32,6 +34,8 @@ def _ask(question: Question) -> Answer:
     if question.subject == "designation":
         name = _about_stand_in(question)
         return Answer("designate" if name else "refuse", who(), named=name)
+    if question.subject == "interactive":
+        return _about_workloads(question) or _nobody(question)
     answer = _answer(question)
     if answer is None:
         raise nobody_to_ask(question)
@@ -65,7 +69,13 @@ def _answer(question: Question) -> Given | None:
         case "lost-tolerance":
             return _about_tolerance(question)
         case _:
-            return _about_workloads(question)
+            return None
+
+
+def _nobody(question: Question) -> NoReturn:
+    from cluster.waiting import nobody_to_ask
+
+    raise nobody_to_ask(question)
 
 
 def _typed(question: Question) -> bool:
@@ -129,23 +139,76 @@ def _about_tolerance(question: Question) -> Literal["accept", "refuse"]:
     return "accept" if _read("Node that goes down all the same: ").strip() == question.node else "refuse"
 
 
-def _about_workloads(question: Question) -> Literal["evict", "refuse"] | None:
+def _about_workloads(question: Question) -> Answer | None:
+    """What is to happen with the interactive work; None: that is decided another time."""
     from rich.padding import Padding
 
+    from cluster.downtime import who
+    from cluster.question import Answer
+    from cluster.showing import shown
     from deployments import text_plan
 
     console = standard_output()
     console.print(f"Interactive work on {question.node}. It does not come back by itself: talk to the owners first.")
+    for line in question.said:
+        console.print(f"  {shown(line, 2000)}.", markup=False)
     console.print(Padding(text_plan.workloads(question.workloads), (1, 0, 1, 2)))
-    console.print("evict: they agreed; refuse: leave it alone; later: decide another time ('downtime decide').")
+    for word in question.choices:
+        console.print(f"{word}: {_MEANT[word]};", markup=False)
+    several = len(question.workloads) > 1
+    each = "each: decide about one after the other; " if several else ""
+    console.print(f"{each}refuse: leave it alone; later: decide another time ('downtime decide').")
+    words = (*question.choices, *(("each",) if several else ()), "refuse", "later")
+    given = _one_of(words, f"{', '.join(words[:-1])} or later? ")
+    if given == "later":
+        return None
+    if given == "refuse":
+        return Answer("refuse", who())
+    decided = _each(question) if given == "each" else {one.key: given for one in question.workloads}
+    if decided is None:
+        return None
+    return Answer("evict", who(), each=decided, now=_now(question, decided))
+
+
+_MEANT = {
+    "evict": "the owner agreed; it is deleted with the drain",
+    "wait": "until its owner stops it",
+    "suspend": "Run:ai stops it, and it is started again when the node is back",
+}
+
+
+def _each(question: Question) -> dict[str, str] | None:
+    decided: dict[str, str] = {}
+    for one in question.workloads:
+        prompt = (
+            f"{one.namespace}/{one.name} ({one.owner or 'owner unknown'}): {', '.join(question.choices)} or later? "
+        )
+        given = _one_of((*question.choices, "later"), prompt)
+        if given == "later":
+            return None
+        decided[one.key] = given
+    return decided
+
+
+def _now(question: Question, decided: dict[str, str]) -> bool:
+    """Whether what is decided is done although the notice period is not over."""
+    from cluster.showing_time import duration, moment
+
+    ends, now = question.notice_ends, datetime.now(UTC)
+    if ends is None or ends <= now or set(decided.values()) == {"wait"}:
+        return False
+    left = duration((ends - now).total_seconds())
+    standard_output().print(f"The owners were given time until {moment(ends)}: {left} are left.")
+    return _one_of(("then", "now"), "Do it then, or now? ") == "now"
+
+
+def _one_of(words: Sequence[str], prompt: str) -> str:
     while True:
-        match _read("evict, refuse or later? ").strip().lower():
-            case "evict":
-                return "evict"
-            case "refuse":
-                return "refuse"
-            case "later":
-                return None
+        given = _read(prompt).strip().lower()
+        if given in words:
+            return given
+        if given == "later":  # also where nobody types anything any more
+            return words[0]
 
 
 def _about_return(question: Question) -> Literal["done"] | None:

@@ -57,6 +57,8 @@ def parameters(options: Options) -> dict[str, Any]:
         chosen["confirm_node"] = chosen.pop("confirmed")
     if "eviction_minutes" in chosen:
         chosen["eviction_minutes"] = chosen["eviction_minutes"] or 0
+    if "notice_minutes" in chosen and chosen["notice_minutes"] is None:
+        chosen["notice_minutes"] = -1
     return chosen
 
 

@@ -116,6 +116,16 @@ EvictionOption = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, max=10080, help="Give up when pods are still there after so many minutes."),
 ]
+NoticeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--notice",
+        metavar="N",
+        min=0,
+        max=1440,
+        help="Leave interactive work to its owners for so many minutes after they were told; else as configured.",
+    ),
+]
 BeforeTaintOption = Annotated[
     bool, typer.Option("--eviction", help="Evict workloads before the taint, as PodDisruptionBudgets allow.")
 ]
@@ -202,6 +212,7 @@ class Choices:
     power_on: PowerOnOption = None
     hold: HoldOption = True
     eviction_minutes: EvictionOption = None
+    notice_minutes: NoticeOption = None
     eviction: BeforeTaintOption = False
     adopt_taint: AdoptOption = False
     allow_tolerating: ToleratingOption = ""
@@ -294,7 +305,9 @@ def _configured(settings: Settings) -> dict[str, Any]:
 
 
 def _flag(name: str) -> str:
-    return "--" + {"confirmed": "yes_remove", "shut_down": "no_shut_down"}.get(name, name).replace("_", "-")
+    return "--" + {"confirmed": "yes_remove", "shut_down": "no_shut_down", "notice_minutes": "notice"}.get(
+        name, name
+    ).replace("_", "-")
 
 
 def require_built(procedure: ProcedureName) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from deployments import choices
@@ -9,8 +11,17 @@ from deployments.choices import Output
 from deployments.ending import ending
 from deployments.interruption import orderly
 
+AcceptSmallerOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-smaller",
+        help="Much may have been deleted on purpose: later sets are compared with this one, and older ones may go.",
+    ),
+]
+
 
 def backup(
+    accept_smaller: AcceptSmallerOption = False,
     config: choices.ConfigOption = None,
     output: choices.OutputOption = Output.text,
 ) -> None:
@@ -26,7 +37,14 @@ def backup(
         from deployments.telling import teller
 
         session = open_session(config)
-        report = backups.take(session.api, session.settings, gather, by=who(), say=teller(output, "backup"))
+        report = backups.take(
+            session.api,
+            session.settings,
+            gather,
+            by=who(),
+            accept_smaller=accept_smaller,
+            say=teller(output, "backup"),
+        )
         if output is Output.json:
             typer.echo(report.model_dump_json(indent=2))
         else:

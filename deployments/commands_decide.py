@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,9 +20,22 @@ if TYPE_CHECKING:
 WhoOption = Annotated[str, typer.Option(metavar="NAME", help="Who decided; else the user of this machine.")]
 AnswerOption = Annotated[
     choices.DecisionChoice | None,
-    typer.Option(help="evict: the owners agreed; refuse: nothing is evicted, and the node is not drained."),
+    typer.Option(
+        help="All work not named: evict, its owners agreed; refuse: nothing is evicted, the node not drained."
+    ),
 ]
-
+EvictOption = Annotated[
+    list[str] | None, typer.Option("--evict", metavar="NS/NAME", help="This workload is evicted: its owner agreed.")
+]
+WaitOption = Annotated[
+    list[str] | None, typer.Option("--wait", metavar="NS/NAME", help="This workload is stopped by its owner: wait.")
+]
+SuspendOption = Annotated[
+    list[str] | None, typer.Option("--suspend", metavar="NS/NAME", help="This workload is suspended by Run:ai.")
+]
+NowOption = Annotated[
+    bool, typer.Option("--now", help="Do it although the notice period that 'status' shows is not over.")
+]
 ConfirmOffOption = Annotated[
     str, typer.Option(metavar="NODE", help="The machine is off, as you saw: its node's name, typed. Holds 15 minutes.")
 ]
@@ -38,6 +51,10 @@ AcceptFlappingOption = Annotated[
 def decide(
     node: choices.NodeArgument,
     interactive: AnswerOption = None,
+    evict: EvictOption = None,
+    wait: WaitOption = None,
+    suspend: SuspendOption = None,
+    now: NowOption = False,
     allow_tolerating: choices.ToleratingOption = "",
     accept_outage: choices.OutageOption = "",
     accept_lost_tolerance: choices.ToleranceOption = "",
@@ -61,12 +78,14 @@ def decide(
 
         node_name(node)
         typed = (allow_tolerating, accept_outage, accept_lost_tolerance, confirm_off, accept_flapping)
-        chosen = interactive is not None or dead_kubelet is not None or keep_designation
+        each = _named(evict, wait, suspend)
+        chosen = interactive is not None or each or dead_kubelet is not None or keep_designation
         if not chosen and not any(one.strip() for one in typed):
             raise Misused(
                 "nothing-decided",
                 "Nothing was decided",
-                'Give --interactive evict (or refuse), --allow-tolerating "reason", --accept-outage NODE, '
+                "Give --interactive evict (or refuse), --evict, --wait or --suspend NS/NAME, "
+                '--allow-tolerating "reason", --accept-outage NODE, '
                 "--accept-lost-tolerance NODE, --keep-designation, --confirm-off NODE, --accept-flapping NODE, or "
                 "--dead-kubelet restart (or leave, or shut-down).",
             )
@@ -77,7 +96,7 @@ def decide(
         end.begun = True
         person = who.strip() or downtimes.who()
         with downtimes.go_on(session.api, session.settings, node) as downtime:
-            decided = _answer(downtime, interactive, allow_tolerating.strip(), person)
+            decided = _answer(downtime, interactive, each, allow_tolerating.strip(), person, now=now)
             decided |= _about_system_pods(downtime, accept_outage.strip(), person, keep=keep_designation)
             if accept_lost_tolerance.strip():
                 accepted = etcd_consent.accept(downtime, accept_lost_tolerance.strip(), person)
@@ -94,15 +113,37 @@ def decide(
         _show(downtime.record, decided, interactive, output)
 
 
+def _named(
+    evict: list[str] | None, wait: list[str] | None, suspend: list[str] | None
+) -> dict[Literal["evict", "wait", "suspend"], list[str]]:
+    """The workloads that were named, by what was decided about them."""
+    each: dict[Literal["evict", "wait", "suspend"], list[str]] = {}
+    if evict:
+        each["evict"] = evict
+    if wait:
+        each["wait"] = wait
+    if suspend:
+        each["suspend"] = suspend
+    return each
+
+
 def _answer(
-    downtime: Downtime, interactive: choices.DecisionChoice | None, allow_tolerating: str, who: str
+    downtime: Downtime,
+    interactive: choices.DecisionChoice | None,
+    each: dict[Literal["evict", "wait", "suspend"], list[str]],
+    allow_tolerating: str,
+    who: str,
+    *,
+    now: bool,
 ) -> dict[str, list[str]]:
     from cluster import deciding
 
     decided: dict[str, list[str]] = {}
-    if interactive is not None:
-        asked = deciding.interactive(downtime, "evict" if interactive.value == "evict" else "refuse", who)
-        decided[interactive.value] = [one.key for one in asked]
+    if interactive is not None or each:
+        rest: Literal["evict", "refuse"] | None = None
+        if interactive is not None:
+            rest = "evict" if interactive.value == "evict" else "refuse"
+        decided = deciding.interactive(downtime, deciding.Decided(each, rest, now), who)
     if allow_tolerating:
         decided["allow"] = list(deciding.tolerating(downtime, allow_tolerating, who))
     return decided

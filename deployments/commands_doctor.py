@@ -50,7 +50,7 @@ def doctor(
 
 
 def _examine(session: Session, nodes: list[str]) -> Iterator[Line]:
-    from cluster import examination
+    from cluster import examination, examination_notify, examination_runai
     from cluster.verdict import Line
 
     settings, api = session.settings, session.api
@@ -62,6 +62,8 @@ def _examine(session: Session, nodes: list[str]) -> Iterator[Line]:
     if answers:
         yield from examination.of_machines(api, settings, nodes)
         yield from examination.of_recovery(api, settings)
+        yield from examination_runai.lines(api, settings)
+        yield from examination_notify.lines(api, settings)
     else:
         yield Line(level="WARN", check="the rest", reason="machines and backups were not checked: the API is needed")
     yield _prefect()

@@ -77,9 +77,8 @@ def _quiet(_: Line) -> None:
 
 def _conclude(report: RehearsalReport) -> None:
     from cluster.showing import shown
+    from cluster.showing_checks import rehearsal_headline
 
-    took = (report.finished - report.began).total_seconds()
-    how = "can be restored" if report.passed else "could NOT be restored as it should be"
-    typer.echo(f"\nThe set {report.set} {how} ({took:.0f} s).")
+    typer.echo(f"\n{rehearsal_headline(report)}")
     if report.noted:
         typer.echo(f"Noted in {shown(report.noted)}.")

@@ -22,8 +22,9 @@ What `downtime` does with the Kubernetes API, and the permission that each needs
 `{names.NAMESPACE}/{names.NAMESPACE}`; `downtime doctor` tries every one.
 
 It reads Secrets for backup sets alone (Helm's releases, and the password of the control plane's database), unless the
-configuration refers to one (`sudo_password`, `storage_options`): then grant `get` on that one Secret by its name. On a
-cluster whose control plane is the vendor's service, leave out what is granted in the namespace `runai-backend`.
+configuration refers to one (`sudo_password`, `storage_options`, `client_secret`): then grant `get` on that one Secret
+by its name. On a cluster whose control plane is the vendor's service, leave out what is granted in the namespace
+`runai-backend`.
 
 A drain is an update of the Node, with the taint. Pods are evicted through the API where system pods leave a node that
 is to be no system node any more, with `--eviction`, and where the taint would end a node plugin of volumes.
@@ -41,6 +42,12 @@ runs as root, by `sudo`:
 | `crictl ps`, `crictl exec`, else `etcdctl` | control-plane hosts | which members of etcd are healthy |
 | `journalctl --dmesg` | hosts with `nvidia-smi` (unless `[checks] xid = false`) | Xid errors since their start |
 | `kubeadm`, and small scripts by `sh` | hosts that leave or join, and one control-plane host | removal and rejoin |
+
+## In Run:ai
+
+With `[runai]`, the service account (or application) needs a role that may see workloads of all projects on the cluster,
+and suspend and resume workspaces, trainings and distributed workloads there; nothing else. `downtime doctor` sees that
+it is given a token and shown workloads; a suspension that is forbidden is an error in the words of the API.
 """
 _HEADER = f"""# What the service account {names.NAMESPACE} may do, and why: the same as in docs/permissions.md.
 # Made from cluster/permissions.py by 'python -m deployments.permission_documents'. Apply it with 'kubectl apply -f'.

@@ -24,6 +24,7 @@ from flows.permanent_removal import permanent_removal
 from flows.planned_maintenance import planned_maintenance
 from flows.recovery_backup import recovery_backup
 from flows.recovery_check import recovery_check
+from flows.recovery_rehearsal import recovery_rehearsal
 from flows.rejoin import rejoin
 from flows.resume_downtime import resume_downtime
 from flows.unplanned_recovery import unplanned_recovery
@@ -43,9 +44,16 @@ _NIGHTLY = Cron("0 2 * * *", timezone="UTC", active=False, slug="nightly", param
 # After the nightly backup, and before anybody wants to take a node down; paused, as that is.
 _MORNING = Cron("0 6 * * *", timezone="UTC", active=False, slug="morning")
 
+# While nobody works; paused, as those are.
+_SATURDAYS = Cron("0 4 * * 6", timezone="UTC", active=False, slug="weekly", parameters={"requested_by": "schedule"})
 
-def all_deployments() -> list[RunnerDeployment]:
-    """Every deployment that is served."""
+
+def all_deployments(rehearses: bool = True) -> list[RunnerDeployment]:
+    """Every deployment that is served.
+
+    Args:
+        rehearses: sets can be read here; else a schedule of rehearsals could only fail, and there is none.
+    """
     return [
         _deployment(planned_maintenance, "planned", PlannedOptions, schedules=[_WEEKLY]),
         _deployment(unplanned_recovery, "unplanned", UnplannedOptions),
@@ -55,6 +63,7 @@ def all_deployments() -> list[RunnerDeployment]:
         _deployment(abort_downtime, "any"),
         _deployment(recovery_backup, "recovery", schedules=[_NIGHTLY]),
         _deployment(recovery_check, "recovery", schedules=[_MORNING]),
+        _deployment(recovery_rehearsal, "recovery", schedules=[_SATURDAYS] if rehearses else []),
     ]
 
 
@@ -83,9 +92,11 @@ def serve(limit: int = 8) -> None:
     Raises:
         Misused: the configuration is missing or malformed: said now, not when the first run starts.
     """
-    source: Path = config.load().source.resolve()
+    settings = config.load()
+    source: Path = settings.source.resolve()
+    rehearses = settings.recovery.identity is not None or settings.recovery.allow_plaintext
     os.environ["DOWNTIME_CONFIG"] = str(source)
     with tempfile.TemporaryDirectory(prefix="downtime-serve-") as empty:
         os.chdir(empty)
         # A schedule that somebody switched on stays on when this process is restarted.
-        prefect_serve(*all_deployments(), limit=limit, pause_on_shutdown=False, print_starting_message=False)
+        prefect_serve(*all_deployments(rehearses), limit=limit, pause_on_shutdown=False, print_starting_message=False)

@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cluster.plan import Finding, Loss, Plan, Workload
+from cluster import showing_workloads
+from cluster.plan import Finding, Loss, Plan, StaysBehind, Workload
 from cluster.showing import shown
 from cluster.showing_reports import LOSS_COLUMNS, PROCEDURES, becomes
 from cluster.verdict import Verdict
@@ -28,6 +29,10 @@ def show(console: Console, plan: Plan) -> None:
         console.print()
         console.print(Text(f"Workloads on {plan.node}", style="bold"))
         console.print(Padding(workloads(plan.workloads), (0, 0, 0, 2)))
+    if plan.stays:
+        console.print()
+        console.print(Text(f"What stays on {plan.node}", style="bold"))
+        console.print(_stays(plan.stays))
     if plan.losses:
         console.print()
         console.print(Text("What is lost with it", style="bold yellow"))
@@ -53,10 +58,25 @@ def workloads(found: Iterable[Workload]) -> Table:
             Text(shown(f"{one.namespace}/{one.name}")),
             Text(shown(one.owner) or "not known", style="" if one.owner else "dim"),
             one.kind,
-            f"{one.gpus:g}" if one.gpus else "",
-            str(len(one.pods)),
-            Text(shown(becomes(one), 1000), style="yellow" if one.fate in ("needs-approval", "lost") else ""),
+            Text(shown(showing_workloads.gpus(one))),
+            Text(shown(showing_workloads.pods(one))),
+            _becomes(one),
         )
+    return table
+
+
+def _becomes(one: Workload) -> Text:
+    said = Text(shown(becomes(one), 1000), style="yellow" if one.fate in ("needs-approval", "lost") else "")
+    facts = showing_workloads.facts(one)
+    return said.append(f"\n{shown(facts, 1000)}", style="dim") if facts else said
+
+
+def _stays(found: Iterable[StaysBehind]) -> Table:
+    table = _grid()
+    for said, remedy in showing_workloads.stays(found):
+        table.add_row("", Text("-"), Text(shown(said, 2000)))
+        if remedy:
+            table.add_row("", "", Text(shown(remedy, 2000), style="dim"))
     return table
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cluster.report import Report
 from cluster.showing import shown
-from cluster.showing_reports import WHERE_COLUMNS, decisions, headline, step_rows, where_rows
+from cluster.showing_reports import WHERE_COLUMNS, decisions, headline, step_rows, told, where_rows
 from cluster.showing_time import moment
 from deployments import text_plan
 
@@ -32,6 +32,8 @@ def show(console: Console, report: Report) -> None:
         section(console, "Steps", ("step", "UTC", "seen"), step_rows(report))
     if report.approvals:
         section(console, "Who decided what", (), [(one,) for one in decisions(report)])
+    if report.notices or report.obstacles:
+        section(console, "What its owners were told", (), [(one,) for one in told(report)])
     if report.gate is not None:
         text_plan.recovery(console, report.gate)
     console.print()
@@ -39,6 +41,8 @@ def show(console: Console, report: Report) -> None:
         console.print(Text(f"Still standing: {shown(', '.join(report.standing), 1000)}", style="bold yellow"))
     else:
         console.print(Text(f"Nothing of this downtime is left on {report.node}.", style="green"))
+    for one in report.warnings:
+        console.print(Text(f"WARN {shown(one.message, 2000)} {shown(one.remedy, 2000)}", style="bold yellow"))
 
 
 def _about(report: Report) -> str:

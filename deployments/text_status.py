@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cluster import notice
 from cluster.showing import shown
-from cluster.showing_reports import PROCEDURES
+from cluster.showing_reports import PROCEDURES, decided
 from cluster.showing_time import clock, duration, moment
 from cluster.status import Status, Unreadable
 from deployments.text_report import section
@@ -74,7 +75,10 @@ def _facts(one: Status) -> Table:
     facts = {
         "waits for": now.waits_for,
         "go on with": now.go_on,
+        "told": "; ".join(notice.said(one.notices)),
+        "decided": "; ".join(decided(one.approvals)),
         "standing": ", ".join(now.standing),
+        "to see to": " ".join(f"{one.message}. {one.remedy}" for one in now.warnings),
         "lock": _lock(one),
         "flow run": one.flow_run,
     }

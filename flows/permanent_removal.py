@@ -30,6 +30,7 @@ def permanent_removal(
     reason: str = "",
     interactive: Literal["ask", "evict", "refuse"] = "ask",
     eviction_minutes: int = 0,
+    notice_minutes: int = -1,
     eviction: bool = False,
     dry_run: bool = False,
     requested_by: str = "",
@@ -52,6 +53,7 @@ def permanent_removal(
         reason: Why. Kept in the record, Events and the report.
         interactive: What happens to interactive work on the node. ask waits for a decision in the UI.
         eviction_minutes: Give up when pods are still there after so many minutes. 0 means by their grace periods.
+        notice_minutes: How long interactive work is left to its owners after they were told. -1 means as configured.
         eviction: Evict workloads before the taint, as PodDisruptionBudgets allow. The taint itself asks none.
         dry_run: Only make the plan. Nothing is changed.
         requested_by: Who wants this. Kept in the record.
@@ -68,6 +70,7 @@ def permanent_removal(
         confirmed=confirm_node,
         interactive=interactive,
         eviction_minutes=eviction_minutes or None,
+        notice_minutes=notice_minutes if notice_minutes >= 0 else None,
         eviction=eviction,
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
@@ -97,6 +100,7 @@ def through(downtime: Downtime) -> Report:
     scheduling.taint(downtime)
     approval.of_power_off(downtime)  # of a dead node alone: is its machine off? May suspend this run
     workloads.see_gone(downtime)
+    workloads.resume(downtime)  # elsewhere: what this downtime suspended
     removal.save(downtime)  # what a rejoin needs
     approval.of_power_off(downtime)  # once more: a person's word holds for minutes
     approval.of_lost_tolerance(downtime)
@@ -118,6 +122,7 @@ def back(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)
+    workloads.resume(downtime)
     designation.undesignate(downtime)
     service.see_as_before(downtime)
     return downtimes.close(downtime)

@@ -20,6 +20,7 @@ def planned_maintenance(
     power_on: Literal["controller", "person"] = "person",
     hold: bool = True,
     eviction_minutes: int = 0,
+    notice_minutes: int = -1,
     eviction: bool = False,
     dry_run: bool = False,
     requested_by: str = "",
@@ -44,6 +45,7 @@ def planned_maintenance(
         power_on: Who switches the machine on again. controller needs a configured power controller.
         hold: Wait, before the return, until a person says that the work on the machine is done.
         eviction_minutes: Give up when pods are still there after so many minutes. 0 means by their grace periods.
+        notice_minutes: How long interactive work is left to its owners after they were told. -1 means as configured.
         eviction: Evict workloads before the taint, as PodDisruptionBudgets allow. The taint itself asks none.
         dry_run: Only make the plan. Nothing is changed.
         requested_by: Who wants this. Kept in the record.
@@ -63,6 +65,7 @@ def planned_maintenance(
         power_on=power_on,
         hold=hold,
         eviction_minutes=eviction_minutes or None,
+        notice_minutes=notice_minutes if notice_minutes >= 0 else None,
         eviction=eviction,
         allow_tolerating=allow_tolerating,
         override_pdb=override_pdb,
@@ -96,6 +99,7 @@ def through(downtime: Downtime) -> Report:
     scheduling.untaint(downtime)  # still cordoned: the device plugin may come back
     gpus.see_all(downtime)
     scheduling.uncordon(downtime)  # only if the cordon is ours
+    workloads.resume(downtime)  # what this downtime suspended
     designation.undesignate(downtime)  # system pods move back first
     service.see_as_before(downtime)
     return downtimes.close(downtime)

@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--no-backup", action="store_true", help="without a backup set: 'downtime backup' takes the first")
     up.add_argument("--saas", action="store_true", help="without a Run:ai control plane on the cluster")
     up.add_argument(
+        "--runai-api", action="store_true", help="with a stand-in of Run:ai's REST API, named by its configuration"
+    )
+    up.add_argument(
         "--default-detection",
         action="store_true",
         help="notice failures as late as Kubernetes does by default (leases of 40 s, NotReady after 50 s)",
@@ -76,10 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     power = command("power", _power, "power a node's machine from outside")
     power.add_argument("node")
     power.add_argument("action", choices=("on", "off", "reset", "status"))
-    fault = command("fault", _fault, "set or clear a fault of a host; without a fault, list them all")
+    fault = command("fault", _fault, "set or clear a fault of a host, or of runai-api; without a fault, list them all")
     fault.add_argument("node", nargs="?")
     fault.add_argument("fault", nargs="?")
     fault.add_argument("--clear", action="store_true", help="clear it")
+    fault.add_argument("--times", type=int, default=-1, metavar="N", help="of runai-api: only so often")
     database = command("database", _database, "the database of Run:ai's control plane: how large it is, and more")
     database.add_argument("--grow", type=int, default=0, metavar="MB", help="add about so much to it")
     database.add_argument(
@@ -104,6 +108,7 @@ def _up(options: argparse.Namespace) -> int:
         saas=options.saas,
         default_detection=options.default_detection,
         backup=not options.no_backup,
+        runai_api=options.runai_api,
     )
     lab, progress = Lab(spec.name), Progress()
     with locks.of_lab(lab):
@@ -247,9 +252,12 @@ def _power(options: argparse.Namespace) -> int:
 
 def _fault(options: argparse.Namespace) -> int:
     from lab import gpus
+    from lab.runai import rest_faults
     from lab.simulated.control import request
     from lab.simulated.host import FAULTS
 
+    if options.node == rest_faults.TARGET:
+        return _runai_fault(options)
     if not (options.node and options.fault):
         for name, meaning in FAULTS.items():
             print(f"{name}: {meaning}")
@@ -262,6 +270,22 @@ def _fault(options: argparse.Namespace) -> int:
         print(gpus.fault(lab, options.node, options.fault, present=not options.clear))
     else:
         print(request(lab, do="fault", node=options.node, fault=options.fault, present=not options.clear))
+    return DONE
+
+
+def _runai_fault(options: argparse.Namespace) -> int:
+    from lab.runai import rest_faults
+
+    lab = Lab(Spec(name=options.name).name)
+    if options.clear:
+        rest_faults.clear(lab, options.fault or "")
+    elif options.fault:
+        rest_faults.set_fault(lab, options.fault, options.times)
+    else:
+        for name, meaning in rest_faults.FAULTS.items():
+            print(f"{name}: {meaning}")
+        return DONE
+    print(", ".join(rest_faults.read(rest_faults.path(lab))) or "no faults")
     return DONE
 
 

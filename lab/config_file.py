@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.age_key import recipient
 from lab.layout import Lab
+from lab.runai import rest_process
 from lab.state import write_atomically
 
 ACTIONS = ("on", "off", "reset", "status")
@@ -24,6 +25,9 @@ def write(lab: Lab, *, uid: str, addresses: Mapping[str, str], lock_seconds: int
         # Not the private key: only a rehearsal needs that, and is given it.
         "recovery": {"store": lab.store.as_uri(), "max_age_hours": 30, "recipients": [recipient(lab)]},
     }
+    if rest_process.configured(lab):
+        tables["runai"] = {"url": rest_process.url(lab), "client_id": rest_process.CLIENT}
+        tables["runai.client_secret"] = {"file": str(rest_process.secret_file(lab))}
     lines = ["# Written by the lab, for the lab: written anew at each change of its hosts."]
     for name, table in tables.items():
         lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in table.items())]

@@ -37,6 +37,7 @@ from lab.postgresql import image as database_image
 from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
+from lab.runai import rest_process
 from lab.spec import Spec
 from lab.state import write_atomically
 
@@ -77,6 +78,8 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
         api = _make_cluster(lab, made)
     with progress.step("installing what looks like Run:ai"):
         runai.install(lab, spec, _control_plane_data(lab, keeper))
+        if spec.runai_api:
+            rest_process.start(lab)
     with progress.step("waiting for its pods"):
         runai.await_ready(lab, spec)
     _describe(lab, api, spec, made)

@@ -20,7 +20,8 @@ class Spec:
     ``control_planes``, ``workers`` and ``systems`` are numbers of hosts (or, without hosts, ``control_planes`` and
     ``systems`` are numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out
     Run:ai's own control plane; ``default_detection`` lets failures be noticed as late as Kubernetes does by default,
-    for measurements; ``backup`` gives it a backup set that somebody else took.
+    for measurements; ``backup`` gives it a backup set that somebody else took; ``runai_api`` a stand-in of Run:ai's
+    REST API, which its configuration names.
     """
 
     name: str = "lab"
@@ -32,6 +33,7 @@ class Spec:
     saas: bool = False
     default_detection: bool = False
     backup: bool = True
+    runai_api: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):

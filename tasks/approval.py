@@ -6,6 +6,7 @@ asked; otherwise the run ends with exit code 4 and goes on by ``downtime decide`
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import get_args
 
 from prefect.context import TaskRunContext
 from prefect.flow_runs import suspend_flow_run
@@ -13,6 +14,7 @@ from prefect.input import filter_flow_run_input, keyset_from_base_key
 from prefect.runtime import deployment
 
 from cluster import (
+    approving,
     confirming,
     dead_kubelet,
     etcd_consent,
@@ -25,16 +27,17 @@ from cluster import (
 from cluster.downtime import Ask, Downtime
 from cluster.options import Options
 from cluster.plan import Plan
-from cluster.question import Answer, Question
-from cluster.record import Approval
+from cluster.question import Answer, Decision, Question
+from cluster.record import Approval, Asked
 from cluster.step import perform
-from tasks import forms
+from tasks import blocks, forms
 from tasks.terminal import TERMINAL
 
 
 def of_workloads(downtime: Downtime) -> None:
-    """See that a person agreed to evict the interactive work on the node."""
-    perform(downtime, waiting.APPROVE_WORKLOADS)
+    """See that interactive work may go: its owners are told, a person decides about each, and that comes about."""
+    with blocks.sending():
+        perform(downtime, approving.APPROVE_WORKLOADS)
 
 
 def of_return(downtime: Downtime) -> None:
@@ -100,12 +103,30 @@ def ask() -> Ask | None:
 def _by_form(question: Question) -> Answer:
     if TaskRunContext.get() is not None:
         raise waiting.nobody_to_ask(question)  # a task cannot suspend a run
+    if question.earlier is not None and (before := _answered_before(question, question.earlier)) is not None:
+        return before
     # The key makes a run that is resumed, and goes through the flow from its top, find the answer to this question.
     key = f"{question.subject}-{question.digest}"
     text = showing_reports.question_markdown(question)
     form = forms.of(question).with_initial_data(description=text)
     given = suspend_flow_run(wait_for_input=form, key=key, timeout=question.patience_seconds)
     return forms.answer(question, given, _answered_at(key))
+
+
+def _answered_before(question: Question, earlier: Asked) -> Answer | None:
+    """What this run was answered about the workloads that there were when it asked; None: nothing.
+
+    Others may have come and gone while it was suspended: the answer holds for what was shown.
+    """
+    key = f"{question.subject}-{earlier.digest}"
+    at = _answered_at(key)
+    if at is None:
+        return None
+    form = forms.of_workloads(earlier.items, get_args(Decision), notice=True)
+    given = form.load(keyset_from_base_key(f"suspended-{key}"))
+    # Only inside an event loop would it be a coroutine.
+    assert isinstance(given, forms.WorkloadsAnswer)
+    return forms.about_workloads(earlier.items, given, at, earlier)
 
 
 def _answered_at(key: str) -> datetime | None:

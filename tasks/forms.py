@@ -3,14 +3,16 @@
 Where the node's name is to be typed, the form itself refuses any other text, and the run stays suspended.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from cluster.question import TYPED, Answer, Question
-from cluster.record import Subject
+from cluster.question import TYPED, Answer, Given, Question
+from cluster.record import Asked, Subject
 
 
 class _Form(RunInput):
@@ -18,13 +20,9 @@ class _Form(RunInput):
 
 
 class WorkloadsAnswer(_Form):
-    """What is to happen with the interactive work that is listed above."""
+    """What is to happen with the interactive work that is listed above; by its fields also for each by itself."""
 
-    decision: Literal["evict", "refuse"] = Field(
-        title="Decision",
-        description="evict: their owners know and have saved; they are deleted with the drain. "
-        "refuse: nothing is evicted, and the node is not drained.",
-    )
+    decision: str
 
 
 class ReturnAnswer(_Form):
@@ -58,7 +56,6 @@ class TypedAnswer(_Form):
 
 
 _CHOSEN: dict[Subject, type[_Form]] = {
-    "interactive": WorkloadsAnswer,
     "return": ReturnAnswer,
     "dead-kubelet": MachineAnswer,
 }
@@ -79,11 +76,86 @@ _SAID: dict[Subject, Literal["off", "confirmed", "accept"]] = {
 
 def of(question: Question) -> type[_Form]:
     """The form for a question."""
+    if question.subject == "interactive":
+        return of_workloads(question.items, question.choices, notice=question.notice_ends is not None)
     if question.subject in TYPED:
         return _typed(question)
     if question.subject == "designation":
         return _stand_in(question)
     return _CHOSEN[question.subject]
+
+
+_WORDS: dict[str, str] = {
+    "evict": "evict: its owner knows and has saved; it is deleted with the drain.",
+    "wait": "wait: its owner stops it; the node is drained once it is gone.",
+    "suspend": "suspend: Run:ai stops it now, and it is started again when the node is back.",
+    "refuse": "refuse: nothing is evicted, and the node is not drained.",
+}
+_AS_ABOVE = "as-above"
+
+
+def of_workloads(keys: Sequence[str], choices: Sequence[str], *, notice: bool) -> type[WorkloadsAnswer]:
+    """The form about interactive work: a decision for all of it, and (of several) one for each that is to differ.
+
+    Args:
+        keys: of the workloads.
+        notice: whether there is a notice period that the answer can cut short.
+    """
+    words = [*choices, "refuse"]
+    said = " ".join(_WORDS[word] for word in words)
+    several = " Of all that have no decision of their own below." if len(keys) > 1 else ""
+    fields: dict[str, Any] = {"decision": (_literal(words), Field(title="Decision", description=f"{said}{several}"))}
+    if notice:
+        text = "Although the notice period that was told to the owners is not over: what is decided is done at once."
+        fields["now"] = (bool, Field(default=False, title="Now", description=text))
+    if len(keys) > 1:
+        one = _literal([_AS_ABOVE, *choices])
+        for name, key in field_names(keys).items():
+            field = Field(default=_AS_ABOVE, title=_short(key), description=f"What is to happen with {key}.")
+            fields[name] = (one, field)
+    return create_model("WorkloadsAnswer", __base__=WorkloadsAnswer, **fields)
+
+
+def field_names(keys: Sequence[str]) -> dict[str, str]:
+    """What the fields for workloads are called, and whose each is: namespace and name, in letters that a form takes."""
+    found: dict[str, str] = {}
+    for key in keys:
+        name = _identifier(_short(key))
+        # Two kinds of one name, or names that differ in a dot alone.
+        name = name if name not in found else _identifier(key)
+        while name in found:
+            name += "_"
+        found[name] = key
+    return found
+
+
+def _short(key: str) -> str:
+    namespace, _, rest = key.partition("/")
+    return f"{namespace}/{rest.rpartition('/')[2]}"
+
+
+def _identifier(text: str) -> str:
+    # A field must not begin with an underscore or a digit, nor be called like one of the others.
+    return "on_" + re.sub(r"[^a-z0-9]", "_", text.lower())
+
+
+def _literal(words: Sequence[str]) -> Any:
+    return Literal[tuple(words)]
+
+
+def about_workloads(
+    keys: Sequence[str], given: WorkloadsAnswer, at: datetime | None, shown: Asked | None = None
+) -> Answer:
+    """What was answered about interactive work. Who refuses refuses all of it.
+
+    Args:
+        shown: the question that was answered, where it is another one than there is now.
+    """
+    values = given.model_dump()
+    own = {key: values[name] for name, key in field_names(keys).items() if values.get(name, _AS_ABOVE) != _AS_ABOVE}
+    each = {} if given.decision == "refuse" else own
+    decision = cast("Given", given.decision)
+    return Answer(decision, given.who, at, each=each, now=bool(values.get("now")), shown=shown)
 
 
 def _typed(question: Question) -> type[TypedAnswer]:
@@ -114,7 +186,9 @@ def answer(question: Question, given: _Form, at: datetime | None) -> Answer:
             return Answer(said if given.confirm_node == question.node else "refuse", given.who, at)
         case StandInAnswer():
             return Answer("designate", given.who, at, given.designate)
-        case WorkloadsAnswer() | MachineAnswer():
+        case WorkloadsAnswer():
+            return about_workloads(question.items, given, at)
+        case MachineAnswer():
             return Answer(given.decision, given.who, at)
         case _:
             return Answer("done", given.who, at)

@@ -11,6 +11,7 @@ from cluster.backup_report import BackupReport
 from cluster.downtime import Downtime
 from cluster.errors import DowntimeError
 from cluster.plan import Plan, Whereabouts
+from cluster.rehearsing import RehearsalReport
 from cluster.report import Report
 from cluster.verdict import Verdict
 
@@ -60,6 +61,13 @@ def verdict(found: Verdict) -> None:
     if _in_a_run():
         text = showing_checks.markdown(found)
         create_markdown_artifact(text, key="recovery-check", description="The recovery check")
+
+
+def rehearsal(made: RehearsalReport) -> None:
+    """What the rehearsal of a restore found."""
+    if _in_a_run():
+        text = showing_checks.rehearsal_markdown(made)
+        create_markdown_artifact(text, key="recovery-rehearsal", description="The rehearsal of a restore")
 
 
 def _in_a_run() -> bool:

@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from cluster import evicting, eviction
+from cluster import evicting, eviction, resuming
 from cluster.downtime import Downtime
 from cluster.step import perform
 from tasks.retrying import RETRIES
@@ -18,3 +18,9 @@ def evict(downtime: Downtime) -> None:
 def see_gone(downtime: Downtime) -> None:
     """Wait until no pod is left that the drain takes away."""
     perform(downtime, eviction.SEE_GONE)
+
+
+@task(name="resume-workloads", **RETRIES)
+def resume(downtime: Downtime) -> None:
+    """Resume what this downtime has suspended, if it can suspend at all."""
+    perform(downtime, resuming.RESUME_WORKLOADS)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.api import JSON, Api
 from lab.layout import Lab
 from lab.patience import until
-from lab.runai import definitions, releases, service, workloads
+from lab.runai import controller, definitions, releases, service, workloads
 from lab.runai.objects import create, create_all
 from lab.runai.volumes import Kept
 from lab.runai.workloads import IMAGE, Work
@@ -38,6 +38,7 @@ def install(lab: Lab, spec: Spec, kept: Kept, *, image: str = IMAGE) -> None:
         pods.append(service.gpu_plugin(image, GPUS_PER_HOST))
     _at_once(api, pods)
     _at_once(api, [*definitions.projects(), definitions.runaiconfig()])
+    controller.start(lab)
     set_available(api, available=True)
     # Workloads that come before all GPUs do would crowd on the first node that has some.
     _await("GPUs on every GPU worker", lambda: _without_gpus(api))

@@ -11,7 +11,7 @@ from lab.api import Api, ApiError
 JSON = dict[str, Any]
 CREATE_SECONDS = 30.0
 CLUSTER_WIDE = (
-    *("Namespace", "Node", "PersistentVolume", "PriorityClass"),
+    *("Namespace", "Node", "PersistentVolume", "PriorityClass", "CSINode"),
     *("CustomResourceDefinition", "Project", "NodePool", "Queue"),
 )
 PLURALS = {"NodePool": "nodepools", "PriorityClass": "priorityclasses"}

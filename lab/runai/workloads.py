@@ -18,19 +18,24 @@ TOLERATE_EVERYTHING = [{"operator": "Exists"}]
 class Work:
     """What a workload asks for and how it behaves.
 
-    ``node`` pins it to one node. ``lingers`` is how many seconds its program takes to end when asked to;
-    ``finishes_after`` how many until it ends by itself (0: never). ``spread`` names a group of workloads that keeps
-    apart where it can.
+    ``node`` pins it to one node, ``prefers`` names one where it starts if there is room. ``lingers`` is how many
+    seconds its program takes to end when asked to; ``finishes_after`` how many until it ends by itself (0: never).
+    ``spread`` names a group of workloads that keeps apart where it can. ``fraction`` is a share of one GPU (with
+    ``gpus`` 0); ``volumes`` are mounted nowhere.
     """
 
     project: str = "team-a"
     user: str = "anna"
     gpus: int = 1
     node: str = ""
+    prefers: str = ""
     lingers: float = 0
     finishes_after: float = 0
     grace_seconds: int = 30
     priority: str = ""
+    fraction: float = 0
+    volumes: tuple[JSON, ...] = ()
+    finalizers: tuple[str, ...] = ()
     spread: str = ""
     image: str = IMAGE
     tolerate_everything: bool = False
@@ -42,42 +47,42 @@ class Work:
 
 def training(name: str, work: Work) -> JSON:
     """A training workload of the old command line: a Job."""
-    labels = _labels(name, work)
-    template = _template(labels, work, priority=work.priority or "train")
-    template["spec"]["restartPolicy"] = "Never"
+    labels = labels_of(name, work)
+    pod = template(labels, work, priority=work.priority or "train")
+    pod["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(name, work, {**labels, "priorityClassName": work.priority or "train"}),
-        "spec": {"backoffLimit": 6, "template": template},
+        "metadata": metadata_of(name, work, {**labels, "priorityClassName": work.priority or "train"}),
+        "spec": {"backoffLimit": 6, "template": pod},
     }
 
 
 def interactive(name: str, work: Work) -> JSON:
     """An interactive workload of the old command line: a StatefulSet with one replica."""
-    labels = _labels(name, work)
+    labels = labels_of(name, work)
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": _metadata(name, work, {**labels, "priorityClassName": work.priority or "build"}),
+        "metadata": metadata_of(name, work, {**labels, "priorityClassName": work.priority or "build"}),
         "spec": {
             "replicas": 1,
             "serviceName": name,
             "selector": {"matchLabels": {"release": name}},
-            "template": _template(labels, work, priority=work.priority or "build"),
+            "template": template(labels, work, priority=work.priority or "build"),
         },
     }
 
 
 def bare_pod(name: str, work: Work) -> JSON:
     """A pod that nobody owns, of no kind that one could tell."""
-    template = _template({"app": name, SPREAD: work.spread or "none"}, work, priority=work.priority)
-    template["spec"]["restartPolicy"] = "Never"
+    pod = template({"app": name, SPREAD: work.spread or "none"}, work, priority=work.priority)
+    pod["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": work.namespace, **template["metadata"]},
-        "spec": template["spec"],
+        "metadata": {"name": name, "namespace": work.namespace, **pod["metadata"]},
+        "spec": pod["spec"],
     }
 
 
@@ -88,14 +93,14 @@ def create_runaijob(api: Api, name: str, work: Work, *, kind: str = "train") -> 
         {
             "apiVersion": "run.ai/v1",
             "kind": "RunaiJob",
-            "metadata": _metadata(name, work, {**_labels(name, work), "priorityClassName": kind}),
+            "metadata": metadata_of(name, work, {**labels_of(name, work), "priorityClassName": kind}),
             "spec": {"template": {}},
         },
     )
     labels = {"app": "runaijob", "project": work.project, "release": name, "createdBy": "RunaiJob"}
-    template = _template(labels, work, priority=work.priority)
-    template["metadata"]["annotations"]["pod-group-name"] = f"pg-{name}"
-    template["spec"]["restartPolicy"] = "Never"
+    made = template(labels, work, priority=work.priority)
+    made["metadata"]["annotations"]["pod-group-name"] = f"pg-{name}"
+    made["spec"]["restartPolicy"] = "Never"
     owner = {
         "apiVersion": "run.ai/v1",
         "kind": "RunaiJob",
@@ -111,9 +116,9 @@ def create_runaijob(api: Api, name: str, work: Work, *, kind: str = "train") -> 
             "name": f"{name}-0-0",
             "namespace": work.namespace,
             "ownerReferences": [owner],
-            **template["metadata"],
+            **made["metadata"],
         },
-        "spec": template["spec"],
+        "spec": made["spec"],
     }
     return job, create(api, pod)
 
@@ -128,7 +133,8 @@ def disruption_budget(name: str, namespace: str, labels: dict[str, str], *, max_
     }
 
 
-def _labels(name: str, work: Work) -> dict[str, str]:
+def labels_of(name: str, work: Work) -> dict[str, str]:
+    """What the old command line puts on a workload and its pods."""
     labels = {
         "app": name,
         "release": name,
@@ -139,18 +145,30 @@ def _labels(name: str, work: Work) -> dict[str, str]:
     return {**labels, SPREAD: work.spread} if work.spread else labels
 
 
-def _metadata(name: str, work: Work, labels: dict[str, str]) -> JSON:
+def metadata_of(name: str, work: Work, labels: dict[str, str]) -> JSON:
     return {"name": name, "namespace": work.namespace, "labels": labels, "annotations": {"user": work.user}}
 
 
-def _template(labels: dict[str, str], work: Work, *, priority: str) -> JSON:
+def template(labels: dict[str, str], work: Work, *, priority: str) -> JSON:
+    """The pod of such a workload."""
     annotations = {"user": work.user}
-    environment = {}
+    if work.fraction:
+        annotations["gpu-fraction"] = f"{work.fraction:g}"
     if work.lingers:
         annotations["lab/ends-after"] = f"{work.lingers:g}s"
-        environment["IGNORE_TERM_SECONDS"] = f"{work.lingers:g}"
     if work.finishes_after:
         annotations["lab/finishes-after"] = f"{work.finishes_after:g}s"
+    metadata: JSON = {"labels": labels, "annotations": annotations}
+    if work.finalizers:
+        metadata["finalizers"] = list(work.finalizers)
+    return {"metadata": metadata, "spec": _pod_spec(work, priority)}
+
+
+def _pod_spec(work: Work, priority: str) -> JSON:
+    environment = {}
+    if work.lingers:
+        environment["IGNORE_TERM_SECONDS"] = f"{work.lingers:g}"
+    if work.finishes_after:
         environment["EXIT_AFTER"] = f"{work.finishes_after:g}"
     container: JSON = {
         "name": "work",
@@ -169,9 +187,11 @@ def _template(labels: dict[str, str], work: Work, *, priority: str) -> JSON:
     if priority:
         spec["priorityClassName"] = priority
     if work.node:
-        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [work.node]}]}
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_named(work.node)]}}
         spec["affinity"] = {"nodeAffinity": required}
+    elif work.prefers:
+        preferred = [{"weight": 100, "preference": _named(work.prefers)}]
+        spec["affinity"] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
     if work.spread:
         spec["topologySpreadConstraints"] = [
             {
@@ -183,4 +203,10 @@ def _template(labels: dict[str, str], work: Work, *, priority: str) -> JSON:
         ]
     if work.tolerate_everything:
         spec["tolerations"] = TOLERATE_EVERYTHING
-    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
+    if work.volumes:
+        spec["volumes"] = list(work.volumes)
+    return spec
+
+
+def _named(node: str) -> JSON:
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}

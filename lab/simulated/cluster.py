@@ -20,7 +20,7 @@ from lab.postgresql import programs as postgresql_programs
 from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
-from lab.runai import metrics_data
+from lab.runai import metrics_data, rest_process
 from lab.simulated import host as hosts
 from lab.simulated import pod_exec
 from lab.simulated.control import request
@@ -47,6 +47,8 @@ def up(lab: Lab, spec: Spec, progress: Progress) -> None:
     kept = _control_plane_data(lab, spec, progress)
     with progress.step("installing what looks like Run:ai"):
         runai.install(lab, spec, kept)
+        if spec.runai_api:
+            rest_process.start(lab)
     with progress.step("waiting for nodes and pods"):
         _await_nodes(lab, api, len(machines))
         runai.await_ready(lab, spec)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cluster import backup, config, recovery
 from cluster.api import Api, connect
 from cluster.backup_report import BackupReport
@@ -43,6 +45,18 @@ def settings_of(lab: Lab, store: str | Path, **recovery_settings: Any) -> Settin
 
 def session(lab: Lab) -> Api:
     return connect(config.load(lab.config).cluster, PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="module", name="settings")
+def configured(lab: Lab) -> Settings:
+    """The lab's own configuration."""
+    return config.load(lab.config)
+
+
+@pytest.fixture(scope="module", name="api")
+def connected(settings: Settings) -> Api:
+    """A session that is not patient for long."""
+    return connect(settings.cluster, patience=5)
 
 
 def take(lab: Lab, settings: Settings, gathered: Gathered | None = None, **more: Any) -> BackupReport:

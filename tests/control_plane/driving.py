@@ -1,4 +1,4 @@
-"""Procedures from a plain script: ``driving.py run|unplanned|remove|rejoin|resume|abort NODE [OPTIONS]``.
+"""Procedures from a plain script: ``driving.py run|suspend|unplanned|remove|rejoin|resume|abort NODE [OPTIONS]``.
 
 OPTIONS is a JSON object of ``PlannedOptions``. The exit status is the command's; the last line of the output is a JSON
 object with ``exit``, ``code`` and ``message``. The configuration is found as the product finds it.
@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster import api as apis
-from cluster import config, performing, planning, waiting
+from cluster import config, performing, planning, procedures, suspending, waiting
 from cluster.config import Settings
-from cluster.downtime import Ask, Say, Start, enter, go_on, silent
+from cluster.downtime import Ask, Downtime, Say, Start, enter, go_on, silent
 from cluster.errors import Blocked, DowntimeError
 from cluster.options import Options, PlannedOptions, RejoinOptions
+from cluster.plan import Workload
 from cluster.record import Record
+from cluster.step import perform
 from tests.control_plane import recovering, removing
 
 WHO = "tester"
@@ -44,6 +46,29 @@ def run(
         first = plan.blockers[0]
         raise Blocked(first.code, first.message, first.remedy)
     with enter(api, settings, Start("planned", node, options, plan.recovery, WHO), say, ask) as downtime:
+        performing.perform_all(downtime)
+        return downtime.record
+
+
+def _all(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
+    suspending.suspend(downtime, workloads, WHO)
+
+
+def suspend(
+    settings: Settings,
+    node: str,
+    options: PlannedOptions = UNATTENDED,
+    say: Say = silent,
+    suspends: Callable[[Downtime, tuple[Workload, ...]], None] = _all,
+) -> Record:
+    """Planned maintenance, in which workloads are suspended once the node is cordoned, as somebody decided then."""
+    api = apis.connect(settings.cluster)
+    _, plan = planning.plan(api, settings, node, options)
+    with enter(api, settings, Start("planned", node, options, plan.recovery, WHO), say) as downtime:
+        for name in ("recovery-gate", "cordon"):
+            perform(downtime, procedures.table()[name])
+        _, now = planning.look_again(downtime)
+        suspends(downtime, now.workloads)
         performing.perform_all(downtime)
         return downtime.record
 
@@ -81,6 +106,8 @@ def main(arguments: Sequence[str], out: Callable[[str], Any] = print) -> int:
             recovering.run(settings, node, OTHERS[command])
         elif command == "run":
             run(settings, node, options, say)
+        elif command == "suspend":
+            suspend(settings, node, options, say)
         else:
             {"resume": resume, "abort": abort}[command](settings, node, say)
     except DowntimeError as error:

@@ -39,12 +39,14 @@ def spellings(password: str) -> list[bytes]:
 
 
 def test_dumps_of_the_real_databases_can_be_read_and_hold_what_the_set_says(lab: Lab, tmp_path: Path) -> None:
-    ended = backup(lab, tmp_path, "--output", "json")
+    ended = backup(lab, tmp_path, "--accept-smaller", "--output", "json")
     assert ended.code == 0, ended.err
     report = BackupReport.model_validate_json(ended.out)
     assert "part: 1 of" in ended.err, "how far it is, beside the result"
     store = tmp_path / "store"
-    parts = {part.title: part for part in Store(str(store)).read_manifest(report.set).parts}
+    manifest = Store(str(store)).read_manifest(report.set)
+    assert manifest.smaller_accepted_by == report.by != "", "by whom later sets may be as small"
+    parts = {part.title: part for part in manifest.parts}
     for name in DATABASES:
         part = parts[f"database/{name}"]
         assert part.path is not None

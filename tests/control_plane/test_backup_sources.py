@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import api as api_
 from cluster import config, database_server, databases, gathering, helm_releases
-from cluster.api import Api
+from cluster.api import Api, connect
 from cluster.config import Settings
 from cluster.errors import Blocked, DowntimeError
 from cluster.helm_releases import Release
@@ -20,9 +19,10 @@ from lab.api import Api as LabApi
 from lab.layout import Lab
 from lab.postgresql import server
 from lab.simulated import pod_exec
+from tests.control_plane.backing_up import configured, connected
 from tests.control_plane.test_cli_permissions import account_configuration, granted
 
-__all__ = ["granted"]
+__all__ = ["configured", "connected", "granted"]
 
 DATABASE = "runai-backend-postgresql-0"
 
@@ -40,16 +40,6 @@ class Collected:
             self._done = True
             self._then()
         return len(data)
-
-
-@pytest.fixture(scope="module")
-def settings(lab: Lab) -> Settings:
-    return config.load(lab.folder / "downtime.toml")
-
-
-@pytest.fixture(scope="module")
-def api(settings: Settings) -> Api:
-    return api_.connect(settings.cluster, patience=5)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +269,7 @@ def test_a_cluster_without_the_release_is_told_so(api: Api) -> None:
 @pytest.mark.usefixtures("granted")
 def test_documented_permissions_are_enough_for_a_backup(lab: Lab, lab_api: LabApi, tmp_path: Path) -> None:
     own = config.load(Path(account_configuration(lab, lab_api, tmp_path, "runai-downtime")))
-    found = gathering.gather(api_.connect(own.cluster, patience=5), own)
+    found = gathering.gather(connect(own.cluster, patience=5), own)
     assert found.warnings == ()
     for one in found.sources:
         assert isinstance(one, FileSource)

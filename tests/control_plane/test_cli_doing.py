@@ -208,7 +208,7 @@ def test_person_at_the_terminal_confirms_decides_and_ends_the_hold(
         lab,
         tmp_path,
         ("run", "planned", host.node, "--local", "--no-shut-down"),
-        (("Go on? [y/N] ", "y"), ("evict, refuse or later? ", "evict"), ("done or later? ", "done")),
+        (("Go on? [y/N] ", "y"), ("evict, wait, refuse or later? ", "evict"), ("done or later? ", "done")),
     )
     assert code == 0, text
     assert "anna" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,11 @@ class _Forgetful(Api):
 
     times = 0
 
-    def page(self, path: str, *, fields: str = "", labels: str = "", token: str = "") -> Object:
+    def page(self, path: str, *, token: str = "", **how: Any) -> Object:
         if token and self.times:
             self.times -= 1
             forget(*self.lab)
-        return super().page(path, fields=fields, labels=labels, token=token)
+        return super().page(path, token=token, **how)
 
     lab: tuple[Lab, LabApi]
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from cluster import api as api_
-from cluster import config, metrics_volume, volume_snapshots
+from cluster import metrics_volume, volume_snapshots
 from cluster.api import Api
 from cluster.config import Settings
 from cluster.errors import Failed, Misused
 from cluster.part_source import DeclaredSource, FileSource
 from lab.api import Api as LabApi
 from lab.api import ApiError
-from lab.layout import Lab
 from lab.patience import until
+from tests.control_plane.backing_up import configured, connected
+
+__all__ = ["configured", "connected"]
 
 JSON = dict[str, Any]
 ROOT = "/apis/snapshot.storage.k8s.io/v1"
@@ -43,16 +44,6 @@ def _definition(plural: str, kind: str, scope: str) -> JSON:
             "versions": [{**version, "subresources": {"status": {}}}],
         },
     }
-
-
-@pytest.fixture(scope="module")
-def settings(lab: Lab) -> Settings:
-    return config.load(lab.folder / "downtime.toml")
-
-
-@pytest.fixture(scope="module")
-def api(settings: Settings) -> Api:
-    return api_.connect(settings.cluster, patience=5)
 
 
 @pytest.fixture(scope="module")

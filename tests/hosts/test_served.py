@@ -36,7 +36,7 @@ def test_run_that_asks_is_suspended_with_a_form_and_the_lock_released(asked: Ask
     assert asked.record_while_waiting["phase"] == "asking"
     assert (asked.waiting.cordoned, asked.waiting.drained) == (True, False)
     assert set(asked.schema["properties"]) == {"decision", "who"}
-    assert asked.schema["properties"]["decision"]["enum"] == ["evict", "refuse"]
+    assert asked.schema["properties"]["decision"]["enum"] == ["evict", "wait", "refuse"]
     assert "runai-team-a/thesis" in asked.text
     assert "frida" in asked.text
 

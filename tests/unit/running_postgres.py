@@ -36,8 +36,9 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run SQL as the superuser; its output."""
-        argv: list[str | Path] = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]
-        ended = subprocess.run(argv, env=self._environment(), capture_output=True, text=True, timeout=60, check=False)
+        argv: list[str | Path] = [PROGRAMS / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        place = {**self._environment(), "PGDATABASE": database}
+        ended = subprocess.run(argv, env=place, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
@@ -48,8 +49,12 @@ class Postgres:
 
     def restored(self, arguments: list[str], dump: bytes) -> bytes:
         """What pg_restore prints."""
-        argv: list[str | Path] = [PROGRAMS / "pg_restore", *arguments]
-        ended = subprocess.run(argv, env=self._environment(), input=dump, capture_output=True, timeout=60, check=False)
+        return self.ran("pg_restore", arguments, dump)
+
+    def ran(self, program: str, arguments: list[str], given: bytes = b"") -> bytes:
+        """What one of the client programs prints."""
+        argv: list[str | Path] = [PROGRAMS / program, *arguments]
+        ended = subprocess.run(argv, env=self._environment(), input=given, capture_output=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout
 

@@ -14,7 +14,7 @@ import pyrage
 import pytest
 
 from cluster.age_identity import identities
-from cluster.gate import GateSettings, Verdict
+from cluster.gate import GateSettings, Tools, Verdict
 from cluster.rehearsal_note import RehearsalNote, file_name
 from cluster.verdict import Line
 from lab.dump_file import dump
@@ -77,8 +77,8 @@ def line_of(verdict: Verdict, check: str, says: str = "") -> Line:
     return found
 
 
-def with_key(key: Any = KEY) -> list[Any]:
-    return identities(str(key))
+def with_key(key: Any = KEY) -> Tools:
+    return Tools(identities(str(key)))
 
 
 # What a set holds
@@ -97,20 +97,20 @@ def test_an_encrypted_set_is_judged_by_what_was_noted_where_there_is_no_key(tmp_
 
 def test_with_a_key_the_dump_itself_is_looked_into(tmp_path: Path) -> None:
     sealed(tmp_path)
-    told = line_of(ask(tmp_path, identities=with_key()), "contents").reason
+    told = line_of(ask(tmp_path, tools=with_key()), "contents").reason
     assert told == "database/backend: 8 entries, 4 tables, 3 rows, PostgreSQL 15.14, pg_dump 15.14"
 
 
 def test_a_key_that_fits_nothing_is_as_none(tmp_path: Path) -> None:
     sealed(tmp_path)
-    assert "as noted" in line_of(ask(tmp_path, identities=with_key(OTHER_KEY)), "contents").reason
+    assert "as noted" in line_of(ask(tmp_path, tools=with_key(OTHER_KEY)), "contents").reason
 
 
 def test_an_encrypted_dump_that_nobody_looked_into_blocks_when_read_back(tmp_path: Path) -> None:
     sealed(tmp_path, noted={})
     assert ask(tmp_path, "sizes").verdict == "passed"
     assert "identity" in blocked(tmp_path, "what was in it was not noted").remedy()
-    assert ask(tmp_path, identities=with_key()).verdict == "passed"
+    assert ask(tmp_path, tools=with_key()).verdict == "passed"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_dump_whose_notes_speak_against_it_blocks_already_in_a_plan(
 
 def test_a_table_that_had_rows_and_is_not_in_the_dump_blocks(tmp_path: Path) -> None:
     sealed(tmp_path, noted={**NOTED, "tables": {"public.projects": 3, "public.lost": 1, "public.empty": 0}})
-    blocked(tmp_path, "it lacks tables that had rows when it was taken: public.lost", identities=with_key())
+    blocked(tmp_path, "it lacks tables that had rows when it was taken: public.lost", tools=with_key())
 
 
 def test_an_empty_database_beside_the_control_planes_is_no_fault(tmp_path: Path) -> None:
@@ -162,18 +162,18 @@ def test_a_dump_in_the_clear_that_is_none_blocks_though_its_checksum_is_right(
 
 def test_a_truncated_dump_that_was_encrypted_like_this_blocks_where_there_is_a_key(tmp_path: Path) -> None:
     sealed(tmp_path, clear={DUMP: FILES[DUMP][:500]})
-    blocked(tmp_path, "end of file", identities=with_key())
+    blocked(tmp_path, "end of file", tools=with_key())
 
 
-def test_without_pg_restore_a_dump_that_was_looked_into_when_taken_still_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+def test_without_pg_restore_a_dump_that_was_looked_into_when_taken_still_counts(tmp_path: Path) -> None:
+    none = tmp_path / "no-programs"
     sealed(tmp_path)
-    assert "as noted" in line_of(ask(tmp_path, identities=with_key()), "contents").reason
+    tools = Tools(with_key().identities, none)
+    assert "as noted" in line_of(ask(tmp_path, tools=tools), "contents").reason
     shutil.rmtree(tmp_path / SET)
     write(tmp_path, document(BEGAN))
-    assert "postgresql-client" in blocked(tmp_path, "pg_restore cannot be run").remedy()
+    says = f"PostgreSQL's programs (pg_restore) are not in {none}"
+    assert "[recovery] postgres" in blocked(tmp_path, says, tools=tools).remedy()
 
 
 def test_the_runaiconfig_must_be_whole_also_when_it_is_encrypted(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_runaiconfig_must_be_whole_also_when_it_is_encrypted(tmp_path: Path)
     blocked(tmp_path, "whether it holds a whole object was not noted", "sizes")
     sealed(tmp_path, clear={"runaiconfig.json": json.dumps(RUNAICONFIG["spec"]).encode()})
     assert ask(tmp_path).verdict == "passed"
-    blocked(tmp_path, "is not a whole object", identities=with_key())
+    blocked(tmp_path, "is not a whole object", tools=with_key())
 
 
 def test_a_file_that_is_called_encrypted_and_is_not_blocks(tmp_path: Path) -> None:
@@ -215,8 +215,11 @@ def test_a_set_in_the_clear_is_a_warning_unless_it_is_wanted_so(tmp_path: Path) 
 
 def test_a_part_that_shrank_by_half_is_a_warning_and_a_little_less_is_not(tmp_path: Path) -> None:
     write(tmp_path, document(EARLIER))
-    for kept, level in ((0.5, "WARN"), (0.6, "PASS")):
-        small = FILES[DUMP][: int(len(FILES[DUMP]) * kept)]
+    whole = len(FILES[DUMP])
+    for kept, level in ((whole // 2, "WARN"), (whole // 2 + 1, "PASS")):
+        small = dump(padding=10_000 - whole + kept)
+        small = dump(padding=10_000 - whole + kept + kept - len(small))
+        assert len(small) == kept
         write(tmp_path, document(BEGAN, {**FILES, DUMP: small}), {**FILES, DUMP: small})
         verdict = ask(tmp_path)
         assert (verdict.verdict, verdict.set) == ("passed", SET)

@@ -46,6 +46,8 @@ storage_options = { secret = { env = "STORE_SECRET" }, anon = false, client_kwar
 eviction_minutes = 30
 [limits]
 [notify]
+urls = [{ file = "apprise-urls" }, { secret = "runai-downtime/notify", key = "urls" }]
+blocks = ["slack-webhook/ops"]
 """
 
 
@@ -90,6 +92,8 @@ def test_a_full_file_is_read_and_paths_belong_to_its_folder(file: Path, tmp_path
     assert settings.recovery.storage_options["anon"] is False
     assert str(settings.recovery.storage_options["secret"]) == "variable STORE_SECRET"
     assert settings.recovery.storage_options["client_kwargs"] == {"endpoint_url": "http://s3"}
+    assert settings.notify.urls[0].file == file.parent / "apprise-urls"
+    assert (settings.notify.any, settings.notify.blocks) == (True, ["slack-webhook/ops"])
     assert str(settings.hosts.sudo_password) == "key password of Secret runai-downtime/sudo"
 
 
@@ -102,6 +106,11 @@ def test_what_is_left_out_has_its_default(file: Path) -> None:
     assert settings.drain.eviction_minutes is None
     assert settings.recovery.max_age_hours == 30
     assert settings.hosts.user is None
+
+
+@pytest.mark.parametrize("line", ['urls = ["json://hooks.example.org/T0ken"]', 'blocks = ["ops"]'])
+def test_urls_of_notifiers_are_references_and_blocks_are_named_with_their_type(file: Path, line: str) -> None:
+    assert "T0ken" not in str(refused(file, f"{MINIMAL}[notify]\n{line}\n"))
 
 
 @pytest.mark.parametrize("store", ["file:///srv/backups", "s3://bucket/backups", ""])

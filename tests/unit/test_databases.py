@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from cluster import databases, dump_header
 from cluster.database_server import Server, ServerAway
 from cluster.databases import Found
+from cluster.dump_walk import DumpWalk
 from cluster.errors import Blocked, DowntimeError, Failed
 from cluster.part_source import FileSource, Produced
 from cluster.programs import Deadlines
-from tests.unit.running_postgres import PASSWORD, Postgres, postgres
+from tests.unit.running_postgres import PASSWORD, PROGRAMS, Postgres, postgres
 
 CONTENT = """
 CREATE TABLE workloads (id bigserial PRIMARY KEY, name text, body text);
@@ -183,10 +185,11 @@ def test_the_name_of_a_database_is_a_name_and_nothing_else(running: Postgres, na
     quoted = name.replace('"', '""')
     running.sql(f'CREATE DATABASE "{quoted}"')
     try:
-        running.sql("CREATE TABLE a (a int)", f"dbname='{name}'")
+        running.sql("CREATE TABLE a (a int)", name)
         part = databases.part_name(name)
         sink = Collected()
-        assert dumped(running.server(), part, sink).tables == {"public.a": 0}
+        produced = dumped(running.server(), part, sink)
+        assert (produced.tables, produced.database) == ({"public.a": 0}, name)
         assert dump_header.parse(sink.content[:4096]).database == name  # type: ignore[union-attr]
     finally:
         running.sql(f'DROP DATABASE "{quoted}"')
@@ -226,21 +229,30 @@ def test_a_server_that_dies_in_the_middle_fails_the_dump() -> None:
         assert programs_of(dying.port) == []
 
 
+def test_programs_are_taken_from_the_folder_that_is_configured(
+    running: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Blocked, match="could not be started"):
+        dumped(running.server(), "keycloak", Collected())
+    assert dumped(replace(running.server(), programs=PROGRAMS), "keycloak", Collected()).entries
+
+
 def test_a_header_that_comes_byte_by_byte_is_the_same(running: Postgres) -> None:
     sink = Collected()
     dumped(running.server(), "keycloak", sink)
-    reader = dump_header.HeaderReader()
-    for byte in sink.content[:2000]:
-        reader.feed(bytes([byte]))
-    assert reader.found() == dump_header.parse(sink.content)
+    walk = DumpWalk()
+    for byte in sink.content:
+        walk.write(bytes([byte]))
+    assert walk.end() == walk.header == dump_header.parse(sink.content)
 
 
 @pytest.mark.parametrize("content", [b"", b"PGDMP", b"PGDMP\x01\x0e\x00\x04\x08\x01\x01"])
 def test_a_dump_that_ends_in_its_header_is_refused(content: bytes) -> None:
-    reader = dump_header.HeaderReader()
-    reader.feed(content)
+    walk = DumpWalk()
+    walk.write(content)
     with pytest.raises(dump_header.NotADumpError, match="within its header"):
-        reader.found()
+        walk.end()
 
 
 def test_plain_sql_is_no_dump_in_the_custom_format() -> None:

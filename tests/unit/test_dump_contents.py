@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster import dump_contents
-from cluster.dump_contents import DumpContents, DumpError, Listing, read
+from cluster.dump_contents import SILENCE_SECONDS, DumpContents, DumpError, Listing
+from cluster.postgres_programs import READER, Programs, find, major_of
 from lab.dump_file import VERSION, dump
 
 LISTED = f""";
@@ -38,6 +38,16 @@ def in_chunks(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
+def read(chunks: Iterable[bytes], folder: Path | None = None, silence_seconds: float = SILENCE_SECONDS) -> DumpContents:
+    """What the dump holds that these chunks are, by the pg_restore in the folder."""
+    with Listing(find(READER, 0, folder), silence_seconds) as listing:
+        for chunk in chunks:
+            listing.write(chunk)
+            if listing.done:
+                break
+        return listing.result()
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])
 def test_tables_and_versions_of_a_dump_that_comes_in_pieces(size: int) -> None:
     found = read(in_chunks(dump(["projects", "users"], tool_version="16.2"), size))
@@ -48,7 +58,7 @@ def test_names_with_blanks_and_a_partitioned_table() -> None:
     found = dump_contents.parse(LISTED)
     assert found.entries == 22
     assert found.tables == {"other.my table", "public.projects"}
-    assert (dump_contents.major(found.server_version), dump_contents.major(found.tool_version)) == (15, 16)
+    assert (major_of(found.server_version), major_of(found.tool_version)) == (15, 16)
 
 
 def test_an_empty_database_and_a_schema_alone_hold_no_rows() -> None:
@@ -94,19 +104,27 @@ def test_what_is_no_whole_dump_is_refused_with_the_reason(content: bytes, says: 
     assert caught.value.code == "dump-unreadable"
 
 
-def test_a_table_of_contents_without_end_is_not_fed_for_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stand_in(monkeypatch, tmp_path, "exec cat > /dev/null")
+def test_a_table_of_contents_without_end_is_not_fed_for_ever(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    stand_in(folder, "exec cat > /dev/null")
     monkeypatch.setattr(dump_contents, "TABLE_BYTES", 1 << 20)
     with pytest.raises(DumpError, match="longer than"):
-        read(bytes(1 << 16) for _ in range(100))
+        read((bytes(1 << 16) for _ in range(100)), folder)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the user may enter whom PostgreSQL is run as."""
+    with tempfile.TemporaryDirectory(prefix="downtime-stand-in-") as made:
+        Path(made).chmod(0o777)
+        yield Path(made)
+
+
+def stand_in(folder: Path, script: str) -> None:
     """Something else that is called pg_restore."""
     program = folder / "pg_restore"
-    program.write_text(f"#!/bin/sh\necho $$ > {folder}/pid\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    told = 'case "$1" in --version) echo "pg_restore (PostgreSQL) 15.14"; exit;; esac'
+    program.write_text(f"#!/bin/sh\n{told}\necho $$ > {folder}/pid\n{script}\n")
+    program.chmod(0o755)
 
 
 def alive(folder: Path) -> bool:
@@ -114,34 +132,32 @@ def alive(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("fed", [10, 1 << 20])
-def test_a_pg_restore_that_hangs_is_ended_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fed: int) -> None:
-    stand_in(monkeypatch, tmp_path, "exec sleep 60")
+def test_a_pg_restore_that_hangs_is_ended_in_time(folder: Path, fed: int) -> None:
+    stand_in(folder, "exec sleep 60")
     began = time.monotonic()
     with pytest.raises(DumpError) as caught:
-        read([bytes(fed)], silence_seconds=0.5)
+        read([bytes(fed)], folder, silence_seconds=0.5)
     assert caught.value.code == "pg-restore-hangs"
     assert time.monotonic() - began < 5
-    assert not alive(tmp_path)
+    assert not alive(folder)
 
 
-def test_a_stream_that_breaks_leaves_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stand_in(monkeypatch, tmp_path, "exec cat > /dev/null")
+def test_a_stream_that_breaks_leaves_no_process(folder: Path) -> None:
+    stand_in(folder, "exec cat > /dev/null")
 
     def broken() -> Iterator[bytes]:
         yield bytes(1 << 20)
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        read(broken())
-    assert not alive(tmp_path)
+        read(broken(), folder)
+    assert not alive(folder)
 
 
-def test_without_pg_restore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DumpError, match="cannot be run") as caught:
-        read([dump()])
-    assert caught.value.code == "pg-restore-missing"
-    assert "postgresql-client" in caught.value.remedy
+def test_a_pg_restore_that_is_gone_says_what_to_install(folder: Path) -> None:
+    with pytest.raises(DumpError) as caught, Listing(Programs(folder / "gone", "15.14")) as listing:
+        listing.result()
+    assert "No such file" in caught.value.message
 
 
 def test_a_dump_of_a_newer_postgresql_is_not_called_damaged() -> None:
@@ -153,7 +169,7 @@ def test_a_dump_of_a_newer_postgresql_is_not_called_damaged() -> None:
 
 
 def test_what_is_written_after_the_table_was_read_is_dropped() -> None:
-    with Listing() as listing:
+    with Listing(find(READER, 0)) as listing:
         listing.write(dump(["projects"], padding=1 << 20))
         for _ in range(200):
             if listing.done:

@@ -26,4 +26,6 @@ def test_every_option_is_a_parameter_of_the_flow_and_has_the_same_default(option
 
 def test_a_deadline_that_is_none_is_zero_in_a_form() -> None:
     assert parameters(RemoveOptions())["eviction_minutes"] == 0
+    assert parameters(PlannedOptions())["notice_minutes"] == -1
+    assert parameters(PlannedOptions(notice_minutes=0))["notice_minutes"] == 0
     assert parameters(PlannedOptions(eviction_minutes=7))["eviction_minutes"] == 7

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cluster import planners, procedures, unplanned, unplanned_table
+from cluster import planners, procedures, suspensions, unplanned, unplanned_table
 from cluster.options import Options, PlannedOptions, RejoinOptions, RemoveOptions, UnplannedOptions
 from cluster.planned import STEPS as PLANNED
 from flows import permanent_removal, planned_maintenance, rejoin, unplanned_recovery
@@ -55,15 +55,17 @@ def _through(monkeypatch: pytest.MonkeyPatch, through: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("through", "options"),
+    ("through", "options", "runai"),
     [
-        (planned_maintenance.through, PlannedOptions(power_on="controller", designate="gpu-2", eviction=True)),
-        (permanent_removal.through, RemoveOptions(designate="gpu-2", eviction=True)),
-        (rejoin.through, RejoinOptions()),
+        (planned_maintenance.through, PlannedOptions(power_on="controller", designate="gpu-2", eviction=True), True),
+        (permanent_removal.through, RemoveOptions(designate="gpu-2", eviction=True), True),
+        (rejoin.through, RejoinOptions(), False),
     ],
 )
-def test_flow_has_the_steps_of_its_planner(monkeypatch: pytest.MonkeyPatch, through: Any, options: Options) -> None:
-    assert tuple(_through(monkeypatch, through)) == planners.step_names(options)
+def test_flow_has_the_steps_of_its_planner(
+    monkeypatch: pytest.MonkeyPatch, through: Any, options: Options, runai: bool
+) -> None:
+    assert tuple(_through(monkeypatch, through)) == suspensions.ordered(planners.step_names(options), runai)
 
 
 def test_flow_of_a_recovery_has_the_steps_of_either_course(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,11 +84,13 @@ def test_way_back_from_a_removal_has_the_steps_that_back_out(monkeypatch: pytest
         done=("designate", "taint"),
         aborted=True,
     )
-    record = record.model_copy(update={"options": RemoveOptions().model_dump(mode="json")})
+    found = record.found.model_copy(update={"runai": True})
+    record = record.model_copy(update={"options": RemoveOptions().model_dump(mode="json"), "found": found})
     assert tuple(_through(monkeypatch, permanent_removal.back)) == procedures.steps_of(record)
 
 
 def test_every_step_of_every_procedure_can_be_performed() -> None:
-    assert {*PLANNED, "evict"} <= set(procedures.table("planned"))
-    assert set(planners.step_names(RemoveOptions(designate="gpu-2", eviction=True))) <= set(procedures.table("remove"))
+    assert {*PLANNED, "evict", suspensions.STEP} <= set(procedures.table("planned"))
+    removal = planners.step_names(RemoveOptions(designate="gpu-2", eviction=True))
+    assert {*removal, suspensions.STEP} <= set(procedures.table("remove"))
     assert set(planners.step_names(RejoinOptions())) <= set(procedures.table("rejoin"))

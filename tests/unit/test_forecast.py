@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cluster import placement
 from cluster import pods as pod_
+from cluster.attachable import Limits, limits_of
 from cluster.forecast import Market
 from cluster.node import Object
 from cluster.placement import Place
@@ -21,10 +22,10 @@ from tests.unit.places import apart_from, asking, node_affinity, place
 TAINT = {"key": "team", "value": "a", "effect": "NoSchedule"}
 
 
-def room(place: Place) -> Room:
+def room(place: Place, moving: list[Object] | None = None) -> Room:
     made = Room(slim_node(place.node))
     for pod in place.pods:
-        made.add(pod)
+        made.add({**pod, "spec": {**pod["spec"], "nodeName": made.name}}, moving or [])
     return made
 
 
@@ -37,9 +38,12 @@ def says(
 ) -> Forecast:
     """The forecast of these pods, which leave the node ``gone``, beside others that want room."""
     volumes = more.pop("volumes", Volumes())
-    moving = [claimant(one, volumes, **more) for one in (pods if isinstance(pods, list) else [pods])]
+    limits = more.pop("limits", None)
+    going = more.pop("moving", pods if isinstance(pods, list) else [pods])
+    moving = [claimant(one, volumes, moving=True, **more) for one in (pods if isinstance(pods, list) else [pods])]
     rivals = [claimant(one, volumes) for one in others]
-    return Market([room(one) for one in (place("gone"), *places)], "gone", down, [*moving, *rivals]).forecast(moving)
+    rooms = [room(one, going) for one in (place("gone"), *places)]
+    return Market(rooms, "gone", down, [*moving, *rivals], limits).forecast(moving)
 
 
 def gpu(name: str, count: int, **more: Any) -> Object:
@@ -119,6 +123,82 @@ def test_a_rival_of_higher_priority_that_finds_no_room_may_preempt() -> None:
     assert says(gpu("a", 1), *nodes, others=(never,)).says == "fits-now"
 
 
+def test_what_waits_but_can_preempt_nobody_takes_no_place() -> None:
+    """One that no node could hold, whoever were gone; or beside pods of its own priority alone."""
+    huge = gpu("huge", 16, priority=100)
+    assert says(gpu("a", 1), place("n", gpus="8"), others=(huge,)).says == "fits-now"
+    urgent = gpu("urgent", 8, priority=100)
+    full = place("n", gpu("old", 8, priority=100), gpus="8")
+    other = place("m", gpus="1", labels={"zone": "b"})
+    assert says(gpu("a", 1, nodeSelector={"zone": "b"}), full, other, others=(urgent,)).says == "fits-now"
+
+
+def test_what_is_preempted_may_preempt_in_its_turn() -> None:
+    """The urgent one takes the node of the middle one, which takes the place of the low one elsewhere."""
+    urgent = gpu("urgent", 8, priority=100, nodeSelector={"kubernetes.io/hostname": "n"})
+    middle = gpu("middle", 8, priority=50)
+    mine = gpu("a", 2, priority=0, nodeSelector={"kubernetes.io/hostname": "m"})
+    nodes = (place("n", middle, gpus="8"), place("m", gpus="16", cpu="16", memory="64Gi"))
+    assert "higher priority" in says(mine, *nodes, others=(urgent,)).why
+    assert says(replace_priority(mine, 50), *nodes, others=(urgent,)).says == "fits-now"
+
+
+def test_a_pod_that_waits_beside_one_that_may_preempt_it_may_preempt_as_well() -> None:
+    urgent = gpu("urgent", 8, priority=100, nodeSelector={"kubernetes.io/hostname": "n"})
+    second = gpu("second", 1, priority=50)
+    nodes = (place("n", gpu("old", 4, priority=0), gpus="8"), place("m", gpus="3"))
+    found = says(gpu("a", 1, nodeSelector={"kubernetes.io/hostname": "m"}), *nodes, others=(urgent, second))
+    assert found.says == "will-wait"
+
+
+def replace_priority(pod: Object, priority: int) -> Object:
+    return {**pod, "spec": {**pod["spec"], "priority": priority}}
+
+
+def test_a_rival_that_fits_nowhere_takes_nothing() -> None:
+    assert says(gpu("a", 2), place("n", gpus="4"), others=(gpu("large", 8),)).says == "fits-now"
+
+
+def test_what_ends_or_is_promised_elsewhere_may_make_room_for_a_rival() -> None:
+    """The rival does not fit beside what ends there now; when that has ended, it takes the whole node."""
+    ending = gpu("ending", 4)
+    ending["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    rival = gpu("rival", 8)
+    assert says(gpu("a", 1), place("n", ending, gpus="8"), others=(rival,)).says == "will-wait"
+    stays = gpu("stays", 4)
+    assert says(gpu("a", 1), place("n", stays, gpus="8"), others=(rival,)).says == "fits-now"
+
+
+def test_a_pod_that_goes_to_another_node_of_the_zone_keeps_others_from_all_of_it() -> None:
+    """It can go to the one node only, and the pod to the other: but they are of one zone."""
+    nodes = (place("n", labels={"zone": "a", "for": "it"}), place("m", labels={"zone": "a", "for": "me"}))
+    rival = asking("it", nodeSelector={"for": "it"}, affinity=apart_from("me", "zone"))
+    mine = asking("me", labels={"app": "me"}, nodeSelector={"for": "me"})
+    assert "must not be together" in says(mine, *nodes, others=(rival,)).why
+    apart = (nodes[0], place("m", labels={"zone": "b", "for": "me"}))
+    assert says(mine, *apart, others=(rival,)).says == "fits-now"
+
+
+def test_pods_apart_from_their_own_kind() -> None:
+    """Each keeps the others from one node: as many nodes as pods are needed, and none of the kind there before."""
+    mine = [asking(name, labels={"app": "a"}, affinity=apart_from("a")) for name in ("a-0", "a-1")]
+    assert says(mine, place("n"), place("m")).says == "fits-now"
+    assert says(mine, place("n")).says == "will-wait"
+    there = asking("there", labels={"app": "a"})
+    assert says(mine[0], place("n", there), moving=mine).says == "will-wait"
+    assert says(mine[0], place("n", there), place("m"), moving=mine).says == "fits-now"
+
+
+def test_a_port_of_the_node() -> None:
+    ports = [{"ports": [{"hostPort": 80}]}]
+    assert says(asking("a", containers=ports), place("n")).says == "fits-now"
+    taken = place("n", asking("x", containers=ports))
+    assert "port taken" in says(asking("a", containers=ports), taken).why
+    assert says(asking("a", containers=ports), place("n"), others=(asking("b", containers=ports),)).says == "will-wait"
+    udp = asking("b", containers=[{"ports": [{"hostPort": 80, "protocol": "UDP"}]}])
+    assert says(asking("a", containers=ports), place("n"), others=(udp,)).says == "fits-now"
+
+
 def test_what_is_preempted_wants_room_as_well() -> None:
     urgent = gpu("urgent", 8, priority=100, nodeSelector={"kubernetes.io/hostname": "n"})
     victims = tuple(gpu(f"old{i}", 4) for i in range(2))
@@ -131,13 +211,11 @@ def test_what_is_preempted_wants_room_as_well() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        {"affinity": apart_from("a")},
         {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "z"}]}}},
         {"topologySpreadConstraints": [{"whenUnsatisfiable": "DoNotSchedule"}]},
         {"resourceClaims": [{"name": "x"}]},
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}]},
         {"volumes": [{"name": "v", "ephemeral": {}}]},
-        {"containers": [{"ports": [{"hostPort": 80}]}]},
         {"containers": [{"resources": {"requests": {"cpu": "some"}}}]},
     ],
 )
@@ -157,16 +235,40 @@ def test_volumes_that_every_node_has_or_that_bind_to_some() -> None:
     local = {**volume["spec"], "local": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}
     found = says(pod, place("n"), volumes=volumes_of([{**volume, "spec": local}]))
     assert "volume cannot be reached" in found.why
-    attached = {"csi": {}, "claimRef": volume["spec"]["claimRef"]}
-    assert says(pod, place("n"), volumes=volumes_of([{**volume, "spec": attached}])).says == "will-wait"
+    unknown = {"csi": {}, "claimRef": volume["spec"]["claimRef"]}
+    assert says(pod, place("n"), volumes=volumes_of([{**volume, "spec": unknown}])).says == "will-wait"
 
 
-def test_a_pod_of_another_scheduler_stays_in_its_node_pool_and_is_told_of_by_room_only() -> None:
+def test_volumes_of_csi_drivers_are_judged_by_what_the_nodes_hold() -> None:
+    pod = asking("a", namespace="t", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    spec = {"csi": {"driver": "disks"}, "claimRef": {"namespace": "t", "name": "c"}}
+    volumes = volumes_of([{"metadata": {"name": "pv"}, "spec": spec, "status": {"phase": "Bound"}}])
+    rival = asking("b", namespace="t", volumes=[{"name": "v", "ephemeral": {}}])
+    there = asking("x", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "other"}}])
+
+    def limits(count: int | None, attached: int = 0) -> Limits:
+        driver = {"name": "disks", **({"allocatable": {"count": count}} if count is not None else {})}
+        nodes = [{"metadata": {"name": "n"}, "spec": {"drivers": [driver]}}]
+        return limits_of(nodes, [{"spec": {"nodeName": "n"}}] * attached)
+
+    def found(held: Limits, *pods: Object, others: tuple[Object, ...] = ()) -> str:
+        return says(pod, place("n", *pods), volumes=volumes, limits=held, others=others).says
+
+    assert found(Limits()) == "will-wait", "the driver is not known to be there"
+    assert found(limits(None)) == "fits-now"
+    assert found(limits(1)) == "fits-now"
+    assert found(limits(1, attached=1)) == "will-wait"
+    assert found(limits(2), there) == "fits-now"
+    assert found(limits(1), there) == "will-wait"
+    assert found(limits(1), others=(rival,)) == "will-wait"
+    assert found(limits(2), others=(rival,)) == "fits-now"
+
+
+def test_a_pod_of_another_scheduler_stays_in_its_node_pool() -> None:
     pod = asking("a", schedulerName="runai-scheduler-default")
     pooled = place("n", labels={"runai/node-pool": "a100"})
     found = says(pod, pooled, pool="a100")
     assert found.says == "fits-now"
-    assert "runai-scheduler-default" in found.why
     assert "node pool h100" in says(pod, pooled, pool="h100").why
 
 

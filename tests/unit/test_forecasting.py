@@ -67,6 +67,45 @@ def test_two_that_move_are_judged_together() -> None:
     assert [one.forecast.says for one in both if one.forecast] == ["will-wait", "will-wait"]
 
 
+def _with_volume(driver: str) -> tuple[Object, Object]:
+    """A pod with a volume of a CSI driver, and the volume."""
+    claim = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    spec = {"csi": {"driver": driver}, "claimRef": {"namespace": "t", "name": "c"}}
+    volume = {"metadata": {"name": "pv"}, "spec": spec, "status": {"phase": "Bound"}}
+    return asking("a", namespace="t", volumes=[claim]), volume
+
+
+def test_limits_of_volumes_are_read_only_where_volumes_move() -> None:
+    pod, volume = _with_volume("disks")
+    pages = _cluster()
+    assert pages.collections is not None
+    pages.collections["/api/v1/persistentvolumes"] = [volume]
+    there = {"metadata": {"name": "gpu-2"}, "spec": {"drivers": [{"name": "disks"}]}}
+    pages.collections["/apis/storage.k8s.io/v1/csinodes"] = [there]
+    (told,) = _made(pages, pod, fate="moves").workloads
+    assert told.forecast == Forecast(says="fits-now")
+    plain = _cluster()
+    _made(plain, asking("b", namespace="t"), fate="moves")
+    assert "/apis/storage.k8s.io/v1/csinodes" not in plain.asked
+
+
+def test_what_another_scheduler_goes_by_is_said_once() -> None:
+    pods = [asking(name, namespace="t", schedulerName="runai-scheduler-default") for name in "ab"]
+    made = _made(_cluster(), *pods, fate="moves")
+    (warning,) = made.warnings
+    assert "Run:ai's own quotas, gangs and pools are not judged" in warning.message
+    assert [one.forecast for one in made.workloads] == [Forecast(says="fits-now")] * 2
+    assert not _made(_cluster(), asking("a", namespace="t"), fate="moves").warnings
+
+
+def test_as_the_drain_begins_it_is_written_down_when_it_was_made() -> None:
+    plan = _made(_cluster(), asking("a", namespace="t"), fate="moves")
+    seen = observation(pods=(asking("a", namespace="t"),))
+    (told,) = forecasting.as_the_drain_begins(cast(Api, _cluster()), seen, plan)
+    assert told.forecast is not None
+    assert told.forecast.at is not None
+
+
 def test_a_cluster_that_cannot_be_read_is_told_of() -> None:
     (told,) = _made(Pages(None), asking("a", namespace="t"), fate="moves").workloads
     assert told.forecast is not None

@@ -142,7 +142,7 @@ def test_a_snapshot_goes_with_the_set_that_it_was_made_for(
     monkeypatch.setattr(backup, "_written", lambda *_: "a manifest")
     monkeypatch.setattr(backup, "_judged", fail)
     source = DeclaredSource("metrics", "thanos", External(where="x", taken=NOW), undo=lambda: calls.append("undone"))
-    draft = backup._Draft(UID, "", NOW, Gathered((source,)))
+    draft = backup._Draft(UID, backup._Asked("", False), NOW, Gathered((source,)))
     nothing: Any = None
     with pytest.raises(Failed):
         backup._finished(nothing, nothing, draft, nothing, lambda *_: None, lambda: NOW, nothing)

@@ -38,3 +38,9 @@ def test_name_of_a_node_fits_the_form(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "GPU-1", "-a", "a;b", "../a", "a b"])
 def test_what_is_no_name_of_a_node_does_not(name: str) -> None:
     assert not re.search(FORMS["rejoin"]["properties"]["node"]["pattern"], name)
+
+
+@pytest.mark.parametrize("rehearses", [True, False])
+def test_rehearsals_have_a_schedule_only_where_sets_can_be_read(rehearses: bool) -> None:
+    (found,) = [one for one in all_deployments(rehearses) if one.name == "recovery-rehearsal"]
+    assert [one.active for one in found.schedules or []] == ([False] if rehearses else [])

@@ -61,6 +61,7 @@ def test_every_resource_in_a_path_of_the_product_is_among_the_permissions() -> N
     asked = {
         (path.name, found)
         for path in (ROOT / "cluster").glob("*.py")
+        if not path.name.startswith("runai_")  # these are about paths of Run:ai's own API
         for found in plain.findall(path.read_text())
         if found not in ("namespaces", "selfsubjectaccessreviews", "secrets")
     }

@@ -45,7 +45,8 @@ def test_one_failed_line_is_a_failed_rehearsal() -> None:
     ("text", "code", "says"),
     [
         (b"", "rehearsal-damaged", "not JSON"),
-        (b"[]", "rehearsal-damaged", "schema"),
+        (b"[]", "rehearsal-damaged", "holds a list"),
+        (b"{}", "rehearsal-damaged", "schema"),
         (b'{"schema": true}', "rehearsal-damaged", "schema"),
         (b'{"schema": 2}', "rehearsal-newer", "newer"),
         (json.dumps(_note(_PASS))[:-20].encode(), "rehearsal-damaged", "not JSON"),

@@ -20,6 +20,7 @@ from lab.dump_file import dump
 from tests.unit.backup_sets import FILES, NOW, UID, document, id_of, write
 
 LARGE = {**FILES, "postgresql/backend.dump": dump(padding=2_000_000)}
+EMPTIED = {**FILES, "postgresql/backend.dump": dump()}
 NEW = NOW - timedelta(minutes=5)
 
 
@@ -47,18 +48,23 @@ class StandInApi:
 
 
 def removed(
-    folder: Path, api: Any = None, lock: Any = None, new: dict[str, bytes] = LARGE, days: float = 7
+    folder: Path,
+    api: Any = None,
+    lock: Any = None,
+    new: dict[str, bytes] = LARGE,
+    days: float = 7,
+    **more: Any,
 ) -> tuple[list[str], list[str]]:
     """What is removed after a set with these files was taken, where there are four of 8 to 11 days."""
     for day in range(8, 12):
         write(folder, document(NOW - timedelta(days=day), LARGE), LARGE)
-    write(folder, document(NEW, new), new)
+    write(folder, document(NEW, new, **more), new)
     store = WritableStore(str(folder))
     verdict = gate.check_set(store, id_of(NEW), settings=GateSettings(cluster_uid=UID), clock=lambda: NOW)
     assert verdict.verdict == "passed"
     settings = RecoverySettings(store=str(folder), keep_days=days)
     server, held = cast(Any, api or StandInApi()), cast(Any, lock or StandInLock())
-    return backup._pruned(server, store, settings, verdict, UID, held, lambda: NOW)
+    return backup._pruned(server, store, settings, UID, held, lambda: NOW)
 
 
 def test_sets_that_are_too_old_go_and_two_good_ones_stay(tmp_path: Path) -> None:
@@ -67,12 +73,48 @@ def test_sets_that_are_too_old_go_and_two_good_ones_stay(tmp_path: Path) -> None
     assert warnings == []
 
 
-def test_nothing_goes_after_a_database_was_emptied(tmp_path: Path) -> None:
-    gone, (warning,) = removed(tmp_path, new={**FILES, "postgresql/backend.dump": dump(tables=("projects",))})
-    assert gone == []
-    assert "no old set was removed" in warning
-    assert "database/backend has" in warning
-    assert len(list(tmp_path.iterdir())) == 5
+def ids(*days: int) -> list[str]:
+    return [id_of(NOW - timedelta(days=day)) for day in days]
+
+
+def test_the_last_whole_sets_stay_after_a_database_was_emptied(tmp_path: Path) -> None:
+    gone, (warning,) = removed(tmp_path, new=EMPTIED)
+    assert gone == ids(11, 10)
+    assert f"newer sets are much smaller: {ids(9)[0]}; if" in warning, "8 would stay by itself"
+    assert "--accept-smaller" in warning
+
+
+def test_however_often_an_emptied_database_is_saved_the_last_whole_sets_stay(tmp_path: Path) -> None:
+    """The set before the newest one is as empty: beside that one alone, nothing shrank."""
+    for day in range(1, 7):
+        write(tmp_path, document(NOW - timedelta(days=day), EMPTIED), EMPTIED)
+    gone, (warning,) = removed(tmp_path, new=EMPTIED, days=3)
+    assert gone == ids(11, 10, 6, 5, 4)
+    assert f"{', '.join(ids(9, 8))}; if" in warning
+    verdict = gate.check_set(WritableStore(str(tmp_path)), id_of(NEW), settings=GateSettings(UID), clock=lambda: NOW)
+    (line,) = [one for one in verdict.lines if one.check == "previous-set"]
+    assert (line.level, ids(8)[0] in line.reason) == ("WARN", True)
+    assert "--accept-smaller" in line.remedy
+
+
+def test_a_person_lets_the_larger_sets_go(tmp_path: Path) -> None:
+    for day in range(1, 7):
+        write(tmp_path, document(NOW - timedelta(days=day), EMPTIED), EMPTIED)
+    gone, warnings = removed(tmp_path, new=EMPTIED, days=3, smaller_accepted_by="anna")
+    assert (gone, warnings) == (ids(11, 10, 9, 8, 6, 5, 4), [])
+    verdict = gate.check_set(WritableStore(str(tmp_path)), id_of(NEW), settings=GateSettings(UID), clock=lambda: NOW)
+    (line,) = [one for one in verdict.lines if one.check == "previous-set"]
+    assert (line.level, "accepted by anna" in line.reason) == ("PASS", True)
+
+
+def test_later_sets_are_compared_with_the_one_that_was_accepted(tmp_path: Path) -> None:
+    write(tmp_path, document(NOW - timedelta(days=2), LARGE), LARGE)
+    write(tmp_path, document(NOW - timedelta(days=1), EMPTIED, smaller_accepted_by="anna"), EMPTIED)
+    store, settings = WritableStore(str(tmp_path)), GateSettings(UID)
+    for files, level in ((EMPTIED, "PASS"), ({**FILES, "postgresql/backend.dump": dump(["a"])}, "WARN")):
+        write(tmp_path, document(NEW, files), files)
+        verdict = gate.check_set(store, id_of(NEW), settings=settings, clock=lambda: NOW)
+        assert [line.level for line in verdict.lines if line.check == "previous-set"] == [level]
 
 
 @pytest.mark.parametrize("hours", [-30, 30])
@@ -116,4 +158,18 @@ def test_a_long_name_of_who_wants_a_backup_fails_none(tmp_path: Path, monkeypatc
     api: Any = MagicMock()
     with pytest.raises(LockLost, match="enough"):
         backup.take(api, settings, lambda *_: Gathered(()), by="x" * 501)
-    assert drafts[0].by == "x" * 500
+    assert drafts[0].asked.by == "x" * 500
+
+
+def test_a_slow_store_is_compared_with_the_set_before_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared is a warning: it must not use up the time in which the check has to be done."""
+    write(tmp_path, document(NOW - timedelta(days=2), LARGE), LARGE)
+    write(tmp_path, document(NOW - timedelta(days=1), EMPTIED), EMPTIED)
+    write(tmp_path, document(NEW, EMPTIED), EMPTIED)
+    store, settings = WritableStore(str(tmp_path)), GateSettings(UID)
+    found = []
+    for seconds in (10.0, 0.0):
+        monkeypatch.setattr("cluster.set_reading._COMPARING_SECONDS", seconds)
+        verdict = gate.check_set(store, id_of(NEW), settings=settings, clock=lambda: NOW)
+        found += [line.level for line in verdict.lines if line.check == "previous-set"]
+    assert found == ["WARN", "PASS"]

@@ -13,6 +13,7 @@ import pyrage
 import pytest
 
 from cluster import restorable, restore_commands, restore_plan
+from cluster.databases import part_name
 from cluster.manifest import Manifest
 from cluster.postgres_programs import SERVER, find
 from cluster.restore_commands import Database, database_of
@@ -39,6 +40,8 @@ _NODES = {
         }
     ],
 }
+# Among the arguments, "=" makes a connection string of a name.
+ODD = """Odd = name; 'x' "$HOME" """
 # The new cluster: what is run in a pod runs here, against the server that stands for the new one.
 _KUBECTL = """#!/bin/bash
 printf '%s\\n' "$*" >> "$LOG"
@@ -57,6 +60,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
     store = tmp_path_factory.mktemp("store")
     with postgres() as server:
         fill(server)
+        quoted = ODD.replace('"', '""')
+        server.sql(f'CREATE DATABASE "{quoted}"')
+        server.sql("CREATE TABLE things AS SELECT generate_series(1, 7) n", ODD)
         parts = [*sources(server), of_bytes("nodes", "nodes", "nodes.json", json.dumps(_NODES).encode(), objects=1)]
         set_id = take(store, parts)
     return Stored(store, set_id)
@@ -83,7 +89,8 @@ def test_the_order_is_the_vendors(stored: Stored) -> None:
     names = [step.name for step in restore_plan.make(_manifest(stored), "file:///srv/backups").steps]
     assert names == [
         *("prepare", "new-cluster", "volumes", "control-plane"),
-        *("stop-writers", "database-roles", "database-backend", "database-keycloak", "start-writers"),
+        *("stop-writers", "database-roles", f"database-{part_name(ODD)}"),
+        *("database-backend", "database-keycloak", "start-writers"),
         *("cluster-part", "runaiconfig", "resources-projects", "node-labels", "conclude"),
     ]
 
@@ -183,8 +190,8 @@ def test_a_changed_file_stops_before_anything_is_done(stored: Stored, tmp_path: 
 def test_the_database_steps_restore_the_set_over_a_new_installation(stored: Stored, tmp_path: Path) -> None:
     """All of it really run: a new server with empty databases takes roles, data, owners; the new superuser stays."""
     plan = restore_plan.make(_manifest(stored), str(stored.store))
-    wanted = ("prepare", "stop-writers", "database-roles", "database-backend", "database-keycloak", "start-writers")
-    commands = [command for step in plan.steps if step.name in wanted for command in step.commands]
+    wanted = ("prepare", "stop-writers", "database-", "start-writers")
+    commands = [command for step in plan.steps if step.name.startswith(wanted) for command in step.commands]
     kubectl = tmp_path / "bin" / "kubectl"
     kubectl.parent.mkdir()
     kubectl.write_text(_KUBECTL)
@@ -203,6 +210,7 @@ def test_the_database_steps_restore_the_set_over_a_new_installation(stored: Stor
             done = _bash("\n".join(commands), tmp_path, PATH=path, LOG=str(tmp_path / "log"), **place)
             assert done.returncode == 0, done.stderr
             assert f"public.users | {ROWS} | {ROWS}".replace(" ", "") in done.stdout.replace(" ", "")
+            assert "public.things|7|7" in done.stdout.replace(" ", ""), "of the database with the odd name"
             owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'users';"
             assert server.query("backend", owner, 30) == ["backend"]
             assert server.query("keycloak", "SELECT count(*) FROM realm;", 30) == ["2"]

@@ -89,6 +89,13 @@ def test_the_set_whose_rehearsal_counts_stays() -> None:
     assert expired(sets, NOW, Keeping(1, 10 * DAY)) == ids(sets[3], sets[2], sets[1])
 
 
+def test_smaller_sets_do_not_push_out_the_last_whole_ones() -> None:
+    smaller, whole = [a_set(day, smaller=True) for day in range(5)], [a_set(day) for day in (30, 31, 32)]
+    keeping = Keeping(3, 10 * DAY)
+    assert expired([*smaller, *whole], NOW, keeping) == ids(whole[2], smaller[4], smaller[3])
+    assert expired([a_set(-0.0), *smaller, *whole], NOW, keeping)[:3] == ids(whole[2], whole[1], whole[0])
+
+
 KNOWN = st.builds(
     lambda minutes, ours, half, good: KnownSet(
         id_of(NOW - timedelta(minutes=minutes)), NOW - timedelta(minutes=minutes), ours, half, good and not half

@@ -1,0 +1,85 @@
+"""What stays on a node is named, each with what to do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cluster import showing_workloads, staying_behind
+from cluster.node import Object
+from tests.unit.pod_objects import DRAIN_FOR_EVER, owner, pod
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def ending(found: Object, at: str, finalizers: list[str] | None = None, **spec: Any) -> Object:
+    metadata = {**found["metadata"], "deletionTimestamp": at, "finalizers": finalizers or []}
+    return {**found, "metadata": metadata, "spec": {**found["spec"], **spec}}
+
+
+def test_what_a_drain_leaves_is_named_beforehand_with_its_remedy() -> None:
+    pods = [
+        pod("etcd", "kube-system", annotations={"kubernetes.io/config.mirror": "x"}),
+        pod("cni", "kube-system", top=owner("DaemonSet", "cni"), tolerations=[DRAIN_FOR_EVER]),
+        pod("stubborn", tolerations=[DRAIN_FOR_EVER]),
+        pod("over", phase="Succeeded", tolerations=[DRAIN_FOR_EVER]),
+        pod("gpu-reservation-x", "runai-reservation", tolerations=[DRAIN_FOR_EVER]),
+        pod("plain"),
+        ending(pod("stuck"), "2026-11-24T11:00:00Z"),
+        ending(pod("ending"), "2026-11-24T12:00:20Z"),
+    ]
+    held = pod("held")
+    held["metadata"]["finalizers"] = ["example.org/keep", "batch.kubernetes.io/job-tracking"]
+    job = pod("job")
+    job["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
+    found = {one.pod.partition("/")[2]: one for one in staying_behind.beforehand([*pods, held, job], NOW)}
+    assert {name: one.why for name, one in found.items()} == {
+        "held": "finalizer",
+        "stuck": "terminating",
+        "stubborn": "tolerates",
+        "cni": "daemon",
+        "etcd": "static",
+    }
+    assert "once deleted, held by finalizer example.org/keep" in found["held"].detail
+    assert "what belongs to example.org must take it off" in found["held"].remedy
+    assert "3600 s over its grace period" in found["stuck"].detail
+    assert "--allow-tolerating" in found["stubborn"].remedy
+    assert (found["cni"].remedy, found["etcd"].remedy) == ("", "")
+
+
+def test_a_pod_held_by_a_finalizer_is_named_with_who_must_take_it_off() -> None:
+    kueue = staying_behind.still_there(ending(pod("w"), "2026-11-24T11:00:00Z", ["kueue.x-k8s.io/managed"]), NOW)
+    assert kueue.detail == "deleted, but held by finalizer kueue.x-k8s.io/managed"
+    assert kueue.remedy.startswith("Kueue (kueue-controller-manager) must take it off")
+    assert "edit pod w" in kueue.remedy
+    both = ["batch.kubernetes.io/job-tracking", "foo"]
+    two = staying_behind.still_there(ending(pod("w"), "2026-11-24T11:00:00Z", both), NOW)
+    assert "the Job controller (kube-controller-manager) and what has set foo must" in two.remedy
+
+
+def test_a_pod_that_does_not_end_points_at_the_kubelet_and_at_its_volume() -> None:
+    volume = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    stuck = staying_behind.still_there(ending(pod("w"), "2026-11-24T11:59:00Z", volumes=volume), NOW)
+    assert stuck.detail == "terminating, 60 s over its grace period: does the kubelet run?"
+    assert "CSI node plugin" in stuck.remedy
+    assert "CSI" not in staying_behind.still_there(ending(pod("w"), "2026-11-24T11:59:00Z"), NOW).remedy
+    early = staying_behind.still_there(ending(pod("w"), "2026-11-24T12:00:30Z"), NOW)
+    assert "30 s of its grace period left" in early.detail
+    assert early.remedy.startswith("wait")
+
+
+def test_a_pod_that_nobody_deletes_points_at_who_should_have() -> None:
+    assert "kube-controller-manager" in staying_behind.still_there(pod("w"), NOW).remedy
+    daemon = staying_behind.still_there(pod("w", top=owner("DaemonSet", "d")), NOW)
+    assert "DaemonSet makes it anew" in daemon.remedy
+    patient = pod("w", tolerations=[{**DRAIN_FOR_EVER, "tolerationSeconds": 900}])
+    assert staying_behind.still_there(patient, NOW).detail == "tolerates the taint for 900 s"
+
+
+def test_alike_ones_are_told_together_and_each_remedy_once() -> None:
+    left = [staying_behind.still_there(pod(name), NOW) for name in ("a", "b")]
+    assert staying_behind.remedies(left).startswith("runai-team-a/a, runai-team-a/b: see that")
+    cni = [pod(f"cni-{n}", top=owner("DaemonSet", "cni"), tolerations=[DRAIN_FOR_EVER]) for n in range(7)]
+    ((said, remedy),) = showing_workloads.stays(staying_behind.beforehand(cni, NOW))
+    assert "and 2 more: of a DaemonSet" in said
+    assert remedy == ""
