@@ -10,6 +10,7 @@ from lab.api import Api
 from lab.layout import Lab
 from tests.control_plane import recovering, rejoining, removing
 from tests.control_plane.conftest import MakeNode
+from tests.control_plane.protocol_states import cordoned
 
 REJOIN = RejoinOptions(reason="repaired")
 
@@ -54,3 +55,20 @@ def test_a_join_that_fails_leaves_no_token_and_is_taken_up(lab: Lab, lab_api: Ap
     assert recovering.resume(recovering.settings_of(lab), node).phase == "closed"
     rejoining.require_as_it_was(lab_api, node)
     assert rejoining.tokens_for(lab_api, node) == []
+
+
+@pytest.mark.long
+def test_a_machine_that_lost_a_gpu_while_it_was_out_stays_cordoned_and_the_gpu_is_named(
+    lab: Lab, lab_api: Api, make_node: MakeNode
+) -> None:
+    node = make_node().node
+    rejoining.mark(lab_api, node)
+    rejoining.take_out(lab, node)
+    removing.fault(lab, node, "gpu-lost-on-host")
+    with pytest.raises(Failed, match=r"7 of 8 GPUs; missing: GPU 3 \(GPU-[0-9a-f]{8}-0003") as raised:
+        recovering.run(recovering.settings_of(lab), node, REJOIN)
+    assert raised.value.code == "gpu-checks-failed"
+    assert cordoned(lab_api, node)
+    removing.fault(lab, node, "gpu-lost-on-host", present=False)
+    assert recovering.resume(recovering.settings_of(lab), node).phase == "closed"
+    rejoining.require_as_it_was(lab_api, node)

@@ -18,7 +18,7 @@ from lab.runai.workloads import IMAGE, Work, bare_pod
 from tests.hosts.conftest import HostsLab
 from tests.hosts.product import Ended, Product, the_record
 from tests.hosts.standing import Standing, put_right, require_cycled_once, see
-from tests.hosts.work import pods_of
+from tests.hosts.work import pods_of, working
 
 NODE = "gpu-2"
 HOLDING = ("--yes", "--interactive", "evict", "--power-on", "controller", "--hold", "--local")
@@ -132,3 +132,43 @@ def test_mended_node_returns_by_resume_and_no_pod_of_ours_is_left(returned: Retu
     for part in ("allocatable as recorded: 4", "nvidia-smi lists 4 GPUs", "no Xid error", "could use it"):
         assert part in proof
     assert returned.left == []
+
+
+def test_work_lands_on_the_returned_node_again(returned: Return, hosts_lab: HostsLab) -> None:
+    returned.mended.expect(0)
+    with working(hosts_lab.api, bare_pod("after-the-return", Work(node=NODE, gpus=1))):
+        assert see(hosts_lab, NODE).untouched
+
+
+@pytest.mark.long
+def test_each_check_names_itself_and_can_be_switched_off(product: Product) -> None:
+    hosts, before = product.hosts, see(product.hosts, NODE)
+    product.run("run", "planned", NODE, *HOLDING).expect(4)
+
+    def resumed(**switches: str) -> Ended:
+        made = product.configured(**{f"DOWNTIME_CHECKS__{name}": value for name, value in switches.items()})
+        return made.run("resume", NODE, "--local")
+
+    with faulty(hosts, "gpu-lost-on-host", "xid"):
+        both = resumed().expect(1).err
+        assert f"missing: {lost(hosts)} [gpu_count]" in both
+        assert f"Xid 79 (GPU has fallen off the bus.) of {lost(hosts)} [xid]" in both
+        assert "gpu_count = false, xid = false" in both
+        one = resumed(GPU_COUNT="false").expect(1).err
+        assert "[xid]" in one
+        assert "[gpu_count]" not in one
+        other = resumed(XID="false").expect(1).err
+        assert "[gpu_count]" in other
+        assert "[xid]" not in other
+        with faulty(hosts, "driver-mismatch"):
+            driver = resumed(XID="false").expect(1).err
+            assert "the driver's library and its kernel module differ" in driver
+            assert "[driver]" in driver
+            uncounted = resumed(XID="false", DRIVER="false").expect(1).err
+            assert "the GPUs cannot be counted" in uncounted
+        with faulty(hosts, "no-nvidia-smi"):
+            assert "there is no nvidia-smi on the machine any more [host]" in resumed(XID="false").expect(1).err
+        assert see(hosts, NODE).cordoned
+        resumed(HOST="never").expect(0)
+    require_cycled_once(hosts, NODE, before)
+    assert "switched off" in the_record(hosts.api, NODE)["steps"]["see-gpus"]["proof"]
