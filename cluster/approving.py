@@ -6,6 +6,8 @@ is gone. Everything that counts is in the record: a process that goes on after a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 from cluster import consent, eviction, notice, notices, planning, suspension, waiting
@@ -24,23 +26,26 @@ from cluster.watching import until
 
 _STEP = "approve-workloads"
 _LOOK_SECONDS = 5.0
+_WATCHED_SECONDS, _AWAY_SECONDS = 60.0, 240.0
+COME_BACK: ContextVar[Callable[[datetime], None] | None] = ContextVar("come back", default=None)
+"""Ends this process, and has another one go on at this time. None: it waits to the end, however long that is."""
 
 
 def _nothing_to_settle(downtime: Downtime) -> Seen | None:
     if waiting.asks_about_workloads(downtime):
         seen, plan = planning.look_again(downtime)
-        if unsettled(downtime, plan) or waiting.question_about(downtime, seen, plan) is not None:
+        if unsettled(downtime, seen, plan) or waiting.question_about(downtime, seen, plan) is not None:
             return None
     return _proof(downtime)
 
 
-def unsettled(downtime: Downtime, plan: Plan) -> tuple[Workload, ...]:
+def unsettled(downtime: Downtime, seen: Observation, plan: Plan) -> tuple[Workload, ...]:
     """The interactive work that may not be evicted yet: undecided, untold, waited for, or in its notice period."""
     left = waiting.standing(downtime, plan)
     found = [
         *left.asks,
         *left.suspends,
-        *notices.untold(downtime, plan),
+        *notices.untold(downtime, seen, plan),
         *(one for one, _ in (*left.waits, *left.held)),
     ]
     return tuple({one.key: one for one in found}.values())
@@ -68,14 +73,16 @@ def _suspend(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
     given = consent.last_answers(downtime.record, "interactive")
     for one in workloads:
         try:
-            suspension.suspend(downtime, (one,), given[one.key].who)
+            suspension.suspend(downtime, one, given[one.key].who)
             why = "" if _see_stopped(downtime, one) else "it was suspended, but its pods are still there"
         except LockLost:
             raise
         except DowntimeError as error:
             why = error.message
         if why:
-            hindered = Obstacle(at=datetime.now(UTC), item=one.key, said=why[:1000])
+            # A form's answer has the time of Prefect's server, whose clock may be ahead.
+            at = max(datetime.now(UTC), given[one.key].at)
+            hindered = Obstacle(at=at, item=one.key, said=why[:1000])
             downtime.write(lambda old, new=hindered: _with(old, new))  # type: ignore[misc]
             downtime.say(_STEP, f"{one.key} could not be suspended: {why}")
         else:
@@ -117,9 +124,15 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
         downtime.lock.check()
         return True if _there(now.values()) != before else None
 
-    seconds = (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds()
+    seconds = max(0.0, (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds())
     fields = f"spec.nodeName={downtime.node}"
-    until(downtime.api, eviction.PODS, judge, max(0.0, seconds), fields=fields, every=_LOOK_SECONDS)
+    come_back = COME_BACK.get()
+    at_most = seconds if come_back is None else min(seconds, _WATCHED_SECONDS)
+    changed = until(downtime.api, eviction.PODS, judge, at_most, fields=fields, every=_LOOK_SECONDS)
+    if come_back is not None and changed is None and at_most < seconds:
+        back = min(when, datetime.now(UTC) + timedelta(seconds=_AWAY_SECONDS))
+        downtime.say(_STEP, f"this process ends; the run goes on at {moment(back)}")
+        come_back(back)
 
 
 def _there(pods: object) -> frozenset[str]:

@@ -138,6 +138,24 @@ def standing(
     return Standing(**{name: tuple(items) for name, items in found.items()})
 
 
+def meant_by_rest(
+    there: Iterable[Workload], record: Record, left: Standing, answer: str, *, now: bool
+) -> tuple[Workload, ...]:
+    """The work that a person means who names none: consent never reaches what somebody decided otherwise about.
+
+    Args:
+        there: the interactive work on the node.
+        left: what there is to do about it.
+        answer: ``evict``: what a person is asked about, and with ``now`` what waits for the end of its notice period
+            to be evicted. ``refuse``: all of it, whatever was agreed to before.
+    """
+    if answer == REFUSE:
+        return tuple(there)
+    last = last_answers(record, "interactive")
+    held = [one for one, _ in left.held if one.key not in last or last[one.key].answer == EVICT] if now else []
+    return (*left.asks, *held)
+
+
 def _hindered(key: str, given: Approval, record: Record) -> bool:
     return any(one.item == key and one.at >= given.at for one in record.obstacles)
 

@@ -15,7 +15,7 @@ from cluster.api import Object
 from cluster.errors import Blocked, Waiting
 from cluster.gate import Verdict
 from cluster.options import Options, Procedure, RemoveOptions, parse, same_choices
-from cluster.record import Record, StepState
+from cluster.record import Approval, Record, StepState
 from cluster.recovery import summary
 
 
@@ -66,10 +66,21 @@ def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, 
             "gate": gate,
             "steps": steps,
             "flow_run": flow_run,
+            # That it comes back was said then; now it goes for good, and owners are told that.
+            "notices": (),
+            "obstacles": (),
+            "asked": None,
+            "approvals": _still_meant(old),
         }
     )
     text = f"the removal, started by {who}, took this {old.procedure} downtime over in phase {old.phase}"
     return records_of.noted(new, text)
+
+
+def _still_meant(old: Record) -> tuple[Approval, ...]:
+    """Without what was said about interactive work before the node was given work again: that went, and this is new."""
+    returned = any(name in old.steps for name in ("untaint", "uncordon"))
+    return tuple(one for one in old.approvals if not (returned and one.subject == "interactive"))
 
 
 def marked(node: Object, record: Record, epoch: int) -> Object:

@@ -32,7 +32,8 @@ class Decided:
 
     Attributes:
         each: by decision, the workloads that are named for it: ``namespace/name``, or their whole keys.
-        rest: about all that are not named, and not decided yet; None: nothing.
+        rest: ``evict``: about all that are not named, and that somebody must be asked about; ``refuse``: about all
+            that are not named, whatever was said of them before; None: nothing.
         now: what is evicted or suspended is so although the notice period is not over.
     """
 
@@ -47,7 +48,6 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     Raises:
         Misused: what is named is not there, is named twice, or cannot be suspended: nothing was written.
     """
-    record = downtime.record
     words: list[str] = [*decided.each, *([decided.rest] if decided.rest else [])]
     found: dict[str, list[str]] = {word: [] for word in words}
     if not waiting.asks_about_workloads(downtime):
@@ -61,8 +61,9 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     if found.get("suspend"):
         suspension.require(downtime)
     if decided.rest:
-        open_ones = there if decided.now else consent.unapproved(there, record, downtime.options.interactive)
-        found[decided.rest] += [one.key for one in open_ones if one.key not in named]
+        left = waiting.standing(downtime, plan)
+        rest = consent.meant_by_rest(there, downtime.record, left, decided.rest, now=decided.now)
+        found[decided.rest] += [one.key for one in rest if one.key not in named]
     shown = Asked(
         digest=consent.digest_of(key for keys in found.values() for key in keys),
         items=tuple(key for keys in found.values() for key in keys),
@@ -71,6 +72,8 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     answer = Answer("evict", who, each=each, now=decided.now, shown=shown)
     if shown.items:
         _write(downtime, *interactive_questions.approvals(Question("interactive", downtime.node, ""), answer))
+        # A form that was filled in before says less than this; its answer must not be found later, and count as newer.
+        downtime.write(lambda old: old.model_copy(update={"asked": None}))
     return found
 
 

@@ -43,7 +43,7 @@ from cluster.gate import Verdict
 from cluster.lock import Lock
 from cluster.options import Options, Procedure, RejoinOptions, parse
 from cluster.question import Answer, Question
-from cluster.record import Approval, Record, StepState, aborting, noted
+from cluster.record import Approval, Record, StepState, aborting, continued, noted
 from cluster.records import Mutation, Records
 
 # The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
@@ -333,7 +333,7 @@ def _as_it_is(old: Record) -> Record:
 def _take_over(api: Api, name: str, lock: Lock, flow_run: str, answered: Mutation = _as_it_is) -> Record:
     def taken(old: Record) -> Record:
         new = old.model_copy(update={"epoch": lock.epoch, "flow_run": flow_run or old.flow_run})
-        return answered(noted(new, f"continued by {lock.holder}"))
+        return answered(continued(new, lock.holder))
 
     return Records(api).update(name, lock.epoch, taken)
 

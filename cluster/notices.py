@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cluster import consent, events, notice, notice_text, notifiers
+from cluster import consent, events, node, notice, notice_text, notifiers
 from cluster import pods as pod_
 from cluster import record as records_of
 from cluster.downtime import Downtime
@@ -30,16 +30,21 @@ def period(downtime: Downtime) -> timedelta:
     )
 
 
-def untold(downtime: Downtime, plan: Plan) -> tuple[Workload, ...]:
-    """The interactive work whose owners are still to be told; none where nobody is told and no time is given."""
+def untold(downtime: Downtime, seen: Observation, plan: Plan) -> tuple[Workload, ...]:
+    """The interactive work whose owners are still to be told; none where nobody is told and no time is given.
+
+    Nobody is told to save work that cannot be reached: of a dead node that is removed.
+    """
     if not (downtime.settings.notify.any or period(downtime)):
+        return ()
+    if downtime.record.procedure == "remove" and seen.node is not None and not node.ready(seen.node):
         return ()
     return notice.untold(consent.interactive_work(plan.workloads), downtime.record.notices)
 
 
 def tell(downtime: Downtime, seen: Observation, plan: Plan) -> None:
     """Tell the owners of work that was not told of yet, by all ways that are configured."""
-    workloads = untold(downtime, plan)
+    workloads = untold(downtime, seen, plan)
     if not workloads:
         return
     at = datetime.now(UTC)

@@ -23,6 +23,7 @@ from cluster.restoration import Kept
 SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
+_CONTINUED = "continued by "
 
 RESET, DELETED, MEMBER_REMOVED = "machine-reset", "node-deleted", "etcd-member-removed"
 DESIGNATED, STAYS_DESIGNATED = "temporary-designation", "designation"
@@ -225,6 +226,14 @@ def with_answers(record: Record, approvals: tuple[Approval, ...]) -> Record:
     for one in approvals:
         record = record if one in record.approvals else approved(record, one)
     return record
+
+
+def continued(record: Record, holder: str) -> Record:
+    """The record with who goes on; one line, however often a run came back only to find that it has to wait on."""
+    last = record.timeline[-1:]
+    if len(record.timeline) > 1 and last[0].text.startswith(_CONTINUED):
+        record = record.model_copy(update={"timeline": record.timeline[:-1]})
+    return noted(record, f"{_CONTINUED}{holder}")
 
 
 def noted(record: Record, text: str) -> Record:

@@ -59,7 +59,7 @@ def require_agreed(downtime: Downtime) -> Observation:
     """
     found, plan = etcd_consent.feasible(downtime)
     _require_accepted(downtime, found)
-    asking = approving.unsettled(downtime, plan)
+    asking = approving.unsettled(downtime, found, plan)
     if asking:
         downtime.write(waiting.ask_again)
         names_of = ", ".join(f"{one.namespace}/{one.name}" for one in asking[:10])

@@ -175,7 +175,10 @@ def _go_on(record: Record, step: str) -> str:
     if waits_for(record, step) and step == "approve-workloads":
         if record.steps[step].proof.startswith(notice.WAITS):
             return f"downtime resume {record.node}"
-        return f"downtime decide {record.node} --interactive evict|refuse"
+        return (
+            f"downtime decide {record.node} --interactive evict|refuse (or for each --evict, --wait or --suspend "
+            "NAMESPACE/NAME)"
+        )
     if waits_for(record, step) and step not in ("approve-workloads", "approve-return"):
         return f"downtime decide {record.node} --confirm-off {record.node}"
     return f"downtime resume {record.node}"

@@ -106,7 +106,7 @@ def _beforehand(pod: Object, now: datetime) -> StaysBehind | None:
     return StaysBehind(
         pod=name,
         why="tolerates",
-        detail="tolerates the drain, and goes down with the machine",
+        detail="tolerates the drain, and would go down with the machine",
         remedy='delete it or move it with its owner; if it may go down with the machine: --allow-tolerating "reason"',
     )
 

@@ -1,45 +1,36 @@
-"""Suspending workloads by Run:ai itself: the seam to its REST API. Without one, work is evicted or waited for."""
+"""Suspending workloads by Run:ai itself, as a person decided: the seam to what asks its REST API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from cluster.errors import Blocked, Misused
+from cluster import suspending
+from cluster.downtime import Downtime
+from cluster.errors import Misused
 from cluster.plan import Workload
-
-if TYPE_CHECKING:
-    from cluster.downtime import Downtime
 
 
 def offered(downtime: Downtime) -> bool:
-    """Whether a person can choose that workloads are suspended."""
-    return available(downtime)
+    """Whether a person can choose that workloads are suspended: what is suspended is resumed as well."""
+    return suspending.possible(downtime)
 
 
 def require(downtime: Downtime) -> None:
     """Refuse to suspend what cannot be.
 
     Raises:
-        Misused: Run:ai's API is not configured.
+        Misused: Run:ai's API is not configured, or was not when the downtime was opened.
     """
     if not offered(downtime):
         raise Misused(
             "no-runai-api",
-            "Workloads can be suspended by Run:ai's REST API alone, and none is configured. Nothing was written",
-            "Decide --evict or --wait; or configure the API.",
+            "Workloads are suspended by Run:ai's REST API alone, and this downtime has none. Nothing was written",
+            "Decide --evict or --wait; or configure [runai] before the next downtime is opened.",
         )
 
 
-def available(_: Downtime) -> bool:
-    """Whether Run:ai's API is configured."""
-    return False
-
-
-def suspend(_: Downtime, __: Sequence[Workload], ___: str) -> None:
-    """Suspend workloads of a downtime, for who decided it.
+def suspend(downtime: Downtime, one: Workload, who: str) -> None:
+    """Suspend a workload, and see its pods gone, for who decided it.
 
     Raises:
-        DowntimeError: in the words of the API.
+        DowntimeError: in the words of the API; the workload was not suspended, or did not stop in time.
     """
-    raise Blocked("no-runai-api", "No REST API of Run:ai is configured", "Evict the workload, or wait for its owner.")
+    suspending.suspend(downtime, (one,), who)

@@ -173,7 +173,7 @@ def _about_workloads(question: Question) -> Answer | None:
 _MEANT = {
     "evict": "the owner agreed; it is deleted with the drain",
     "wait": "until its owner stops it",
-    "suspend": "Run:ai stops it, and it is started again when the node is back",
+    "suspend": "Run:ai stops it, and this product has it started again afterwards",
 }
 
 

@@ -30,13 +30,13 @@ from cluster.plan import Plan
 from cluster.question import Answer, Decision, Question
 from cluster.record import Approval, Asked
 from cluster.step import perform
-from tasks import blocks, forms
+from tasks import blocks, coming_back, forms
 from tasks.terminal import TERMINAL
 
 
 def of_workloads(downtime: Downtime) -> None:
     """See that interactive work may go: its owners are told, a person decides about each, and that comes about."""
-    with blocks.sending():
+    with blocks.sending(), coming_back.possible():
         perform(downtime, approving.APPROVE_WORKLOADS)
 
 

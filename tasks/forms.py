@@ -88,7 +88,7 @@ def of(question: Question) -> type[_Form]:
 _WORDS: dict[str, str] = {
     "evict": "evict: its owner knows and has saved; it is deleted with the drain.",
     "wait": "wait: its owner stops it; the node is drained once it is gone.",
-    "suspend": "suspend: Run:ai stops it now, and it is started again when the node is back.",
+    "suspend": "suspend: Run:ai stops it, and this product has it started again afterwards.",
     "refuse": "refuse: nothing is evicted, and the node is not drained.",
 }
 _AS_ABOVE = "as-above"

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from cluster import api as apis
+from cluster import deciding
 from cluster.config import Settings
-from cluster.errors import Waiting
+from cluster.downtime import go_on
+from cluster.errors import Blocked, Misused, Waiting
 from cluster.question import Answer, Question
 from cluster.secret_refs import SecretRef
 from cluster.waiting import nobody_to_ask
@@ -24,7 +27,7 @@ from lab.layout import PROJECT, Lab
 from lab.patience import until
 from lab.runai import objects
 from lab.runai.workloads import Work, bare_pod, interactive
-from tests.control_plane import driving
+from tests.control_plane import driving, suspending_there
 from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode, MakeObject
 from tests.control_plane.driving import UNATTENDED
@@ -203,10 +206,11 @@ def test_now_cuts_the_notice_short(ground: Ground, lab: Lab, told: Hook, tmp_pat
     assert wrong.code == 2
     assert "There is: runai-team-a/hurried" in " ".join(wrong.err.split())
     assert ground.answers() == []
-    twice = ("--wait", f"{NAMESPACE}/hurried", "--evict", f"{NAMESPACE}/StatefulSet/hurried")
-    assert command(lab, tmp_path, "decide", ground.node, *twice).code == 2
-    none = command(lab, tmp_path, "decide", ground.node, "--suspend", f"{NAMESPACE}/hurried")
-    assert none.code == 2, "suspended without Run:ai's API"
+    key = f"{NAMESPACE}/StatefulSet/hurried"
+    settings = ground.settings(urls=(URL,))
+    for each in ({"wait": [f"{NAMESPACE}/hurried"], "evict": [key]}, {"suspend": [key]}):
+        with go_on(apis.connect(settings.cluster), settings, ground.node) as downtime, pytest.raises(Misused):
+            deciding.interactive(downtime, deciding.Decided(each), "ben")  # type: ignore[arg-type]
     given = ("--evict", f"{NAMESPACE}/hurried", "--now", "--who", "ben")
     assert command(lab, tmp_path, "decide", ground.node, *given).code == 0
     began = time.monotonic()
@@ -268,6 +272,47 @@ def test_process_killed_while_it_tells_leaves_nobody_told_twice(ground: Ground, 
     driving.abort(ground.settings(), ground.node)
 
 
+def test_suspension_that_run_ai_refuses_leaves_the_work_undecided_and_evicts_nothing_instead(
+    ground: Ground, lab: Lab, tmp_path: Path
+) -> None:
+    ground.notebook("parked")
+    ground.notebook("goes", "dora")
+    with suspending_there.running(lab) as rest:
+        settings = rest.settings(ground.settings())
+        with pytest.raises(Waiting, match="Somebody has to decide"):
+            driving.run(settings, ground.node, ASKING)
+        given = ("--suspend", f"{NAMESPACE}/parked", "--interactive", "evict", "--who", "anna")
+        decided = command(lab, tmp_path, "decide", ground.node, *given, timeout=120, **rest.variables())
+        assert decided.code == 0, decided.err
+        with rest.fault("refuses-suspend"), pytest.raises(Blocked) as refused:
+            driving.resume(settings, ground.node)
+        assert (refused.value.code, refused.value.exit_code) == ("not-suspended", 3)
+        said = ground.record["obstacles"][0]["said"]
+        assert said in refused.value.message
+        assert set(ground.pods()) == {"parked-0", "goes-0"}
+        assert not drained(ground.api, ground.node)
+        asked: list[Question] = []
+
+        def person(question: Question) -> Answer:
+            only_about_work(question)
+            asked.append(question)
+            return Answer("suspend", "ben")
+
+        with pytest.raises(Waiting, match="out of service"):
+            driving.resume(settings, ground.node, ask=person)
+        assert [one.name for one in asked[0].workloads] == ["parked"]
+        assert said in " ".join(asked[0].said)
+        assert asked[0].choices == ("evict", "wait", "suspend")
+        assert ground.pods() == {}
+        assert ground.answers() == [
+            ("anna", "suspend", ("parked",)),
+            ("anna", "evict", ("goes",)),
+            ("ben", "suspend", ("parked",)),
+        ]
+        driving.abort(settings, ground.node)
+        until(lambda: ground.pods().get("parked-0") == "Running", seconds=30, what="it is not resumed")
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_form_of_a_served_run_decides_per_workload_over_rest_and_about_what_came_meanwhile(
@@ -275,6 +320,26 @@ def test_form_of_a_served_run_decides_per_workload_over_rest_and_about_what_came
 ) -> None:
     with notifying(ground.lab, told.url, tmp_path):
         _decide_by_form(ground, lab_api, served, told)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_served_run_waits_for_a_notice_outside_of_memory_with_its_lock_released(
+    ground: Ground, lab_api: Api, served: Runs, told: Hook, tmp_path: Path
+) -> None:
+    with notifying(ground.lab, told.url, tmp_path):
+        ground.notebook("alpha")
+        run = served.start(
+            "planned-maintenance", node=ground.node, shut_down=False, hold=False, interactive="evict", notice_minutes=2
+        )
+        until(lambda: served.state(run)["name"] == "WaitingForOwners", seconds=180, what="it stays in memory")
+        see_released(lab_api, ground.node)
+        assert set(ground.pods()) == {"alpha-0"}
+        assert "the end of the notice period" in str(ground.record["steps"]["approve-workloads"])
+        served.wait(run, "COMPLETED")
+        taint = next(one["at"] for one in ground.record["changes"] if one["what"] == "taint")
+        assert taint >= ground.record["notices"][0]["until"]
+        assert len(told.told) == 1
 
 
 @contextmanager

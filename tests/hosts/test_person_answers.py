@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 
-from lab.api import JSON
+from lab.api import JSON, Api
 from lab.patience import until
 from lab.runai.objects import path
 from lab.runai.workloads import Work, bare_pod, interactive
+from tests.control_plane import suspending_there
 from tests.hosts.product import Product, holder_of, nodes_down, the_record
 from tests.hosts.standing import require_cycled_once, require_unmoved, see
 from tests.hosts.work import pods_of, wait_running, working
 from tests.notified import TOKEN, hook
 
 NODE = "gpu-2"
+PARKED = interactive("parked", Work(node=NODE, user="gus", gpus=0, grace_seconds=2))
 THESIS = interactive("thesis", Work(node=NODE, user="fay", gpus=0))
 NOTEBOOK = interactive("asked-about", Work(node=NODE, user="dora", gpus=0))
 
@@ -77,30 +79,38 @@ def test_refused_work_is_left_alone_and_backing_out_leaves_the_node_as_it_was(pr
 
 def test_each_workload_as_it_was_decided_and_its_owner_is_told_once(product: Product) -> None:
     hosts, api, before = product.hosts, product.hosts.api, see(product.hosts, NODE)
-    with hook() as told, working(api, NOTEBOOK, THESIS):
+    with hook() as told, suspending_there.running(hosts.lab) as rest, working(api, NOTEBOOK, THESIS, PARKED):
         urls = json.dumps([{"env": "HOOK"}])
-        telling = product.configured(HOOK=told.url, DOWNTIME_NOTIFY__URLS=urls, DOWNTIME_DRAIN__NOTICE_MINUTES="0.2")
+        notify = {"HOOK": told.url, "DOWNTIME_NOTIFY__URLS": urls, "DOWNTIME_DRAIN__NOTICE_MINUTES": "0.2"}
+        telling = product.configured(**notify, **rest.variables())
         asked = telling.run("run", "planned", NODE, "--yes", "--no-shut-down", "--no-hold", "--local").expect(4)
         assert "Told at" in asked.err
         telling.run("decide", NODE, "--evict", "runai-team-a/asked-about", "--who", "anna").expect(0)
         telling.run("decide", NODE, "--wait", "runai-team-a/thesis", "--who", "ben").expect(0)
+        telling.run("decide", NODE, "--suspend", "runai-team-a/parked", "--who", "gus").expect(0)
         with working(api, newcomer()):
             more = telling.run("resume", NODE, "--local").expect(4)
             assert "newcomer (emil)" in more.err
-            assert {wait_running(api, one) for one in (NOTEBOOK, THESIS)} == {NODE}
+            assert {wait_running(api, one) for one in (NOTEBOOK, THESIS, PARKED)} == {NODE}
             given = ("--evict", "runai-team-a/newcomer", "--now", "--who", "eva")
             telling.run("decide", NODE, *given).expect(0)
             resumed = telling.start("resume", NODE, "--local")
-            until(lambda: "its owner stops" in str(the_record(api, NODE)["steps"]), seconds=60, what="it does not wait")
+            until(lambda: waits_for_its_owner(api) or not resumed.alive, seconds=90, what="it does not wait")
+            assert resumed.alive, resumed.wait().said
             assert not see(hosts, NODE).drained
             api.delete(path(THESIS), propagationPolicy="Background")
             resumed.wait().expect(0)
             assert not pods_of(api, newcomer())
+        assert wait_running(api, PARKED) == NODE, "what was suspended is not resumed"
     assert TOKEN not in json.dumps(the_record(api, NODE)) + asked.said + more.said
     assert ["asked-about" in text for text in told.texts] == [True, False]
     require_unmoved(hosts, NODE, before)
     answers = [(one["answer"], one["who"], len(one["items"])) for one in the_record(api, NODE)["approvals"]]
-    assert answers == [("evict", "anna", 1), ("wait", "ben", 1), ("evict-now", "eva", 1)]
+    assert answers == [("evict", "anna", 1), ("wait", "ben", 1), ("suspend", "gus", 1), ("evict-now", "eva", 1)]
+
+
+def waits_for_its_owner(api: Api) -> bool:
+    return "its owner stops" in str(the_record(api, NODE)["steps"])
 
 
 def require_waiting(product: Product, step: str) -> None:

@@ -13,7 +13,7 @@ from cluster.masking import Masker
 from cluster.notice import Notice, Obstacle
 from cluster.plan import Workload
 from cluster.question import Answer, Question
-from cluster.record import Approval, Asked, Found, Record, approved
+from cluster.record import Approval, Asked, Found, Record, approved, continued
 from cluster.showing_reports import question_markdown
 from tasks import forms
 
@@ -97,6 +97,36 @@ def test_notice_period_holds_what_was_agreed_but_not_what_was_said_to_be_done_no
     assert standing(record(notices=told), A, interactive="evict") == consent.Standing(held=((A, ends),))
     suspended = record(said("suspend", A), said("suspend-now", B), notices=told)
     assert standing(suspended, A, B) == consent.Standing(suspends=(B,), held=((A, ends),))
+
+
+def test_consent_to_the_rest_never_reaches_what_is_waited_for_or_to_be_suspended() -> None:
+    told = (Notice(at=NOW, until=NOW + HOUR, items=(A.key, B.key, C.key), state="sent", told=("json",)),)
+    known = record(said("wait", A), said("suspend", B), notices=told)
+    left = consent.standing((A, B, C), known, "ask", NOW + HOUR / 2, HOUR)
+    for now in (False, True):
+        assert consent.meant_by_rest((A, B, C), known, left, "evict", now=now) == (C,)
+    agreed = record(said("wait", A), said("evict", C), notices=told)
+    left = consent.standing((A, C), agreed, "ask", NOW + HOUR / 2, HOUR)
+    assert consent.meant_by_rest((A, C), agreed, left, "evict", now=False) == ()
+    assert consent.meant_by_rest((A, C), agreed, left, "evict", now=True) == (C,)
+    left = consent.standing((A, C), record(notices=told), "evict", NOW + HOUR / 2, HOUR)
+    assert consent.meant_by_rest((A, C), record(notices=told), left, "evict", now=True) == (A, C)
+
+
+def test_refusing_the_rest_takes_consent_back() -> None:
+    known = record(said("evict", A), said("wait", B))
+    left = consent.standing((A, B, C), known, "ask", NOW + HOUR / 2, HOUR)
+    assert consent.meant_by_rest((A, B, C), known, left, "refuse", now=False) == (A, B, C)
+    refused = approved(known, said("refuse", A, B, C))
+    assert consent.unapproved((A, B, C), refused, "evict") == (A, B, C)
+
+
+def test_runs_that_come_back_only_to_wait_on_push_nothing_out_of_the_timeline() -> None:
+    known = record(said("evict", A))
+    for number in range(500):
+        known = continued(known, f"run-{number}")
+    assert [one.text for one in known.timeline][-1] == "continued by run-499"
+    assert len(known.timeline) == 2
 
 
 def test_suspension_that_was_refused_leaves_the_workload_undecided_until_somebody_decides_again() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,11 @@ from cluster.errors import Blocked
 from cluster.inventory import summary
 from cluster.local_volumes import LocalVolume
 from cluster.node import Object
+from cluster.notice import Notice
 from cluster.observation import HostFacts, Observation
 from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Finding, Plan
-from cluster.record import Change, Record
+from cluster.record import Approval, Asked, Change, Record
 from cluster.records import needed_by_rejoin
 from tests.unit import planning_cases as cases
 from tests.unit.pod_objects import pod
@@ -122,6 +123,18 @@ def test_planned_maintenance_is_taken_over_with_what_was_found_and_changed() -> 
     assert (new.procedure, new.id, new.found, new.changes) == ("remove", old.id, old.found, old.changes)
     assert set(new.steps) == {"recovery-gate"}
     assert crossing.taken_over(new, OPTIONS, cases.PASSED, 2, "ada", "") == new
+
+
+def test_removal_asks_and_tells_anew_about_work_that_came_after_the_node_had_returned() -> None:
+    at = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    given = Approval(subject="interactive", digest="d", items=("a/StatefulSet/b",), answer="evict", who="x", at=at)
+    told = Notice(at=at, until=at, items=given.items, state="sent", told=("mail",))
+    known = {"approvals": (given,), "notices": (told,), "asked": Asked(digest="d", items=given.items)}
+    asking = cases.record(PlannedOptions(), done=("cordon",), changes=("cordon",)).model_copy(update=known)
+    new = crossing.taken_over(asking, OPTIONS, cases.PASSED, 2, "ada", "")
+    assert (new.approvals, new.notices, new.asked) == ((given,), (), None), "they were told that it comes back"
+    returned = cases.record(PlannedOptions(), done=("taint", "untaint"), changes=()).model_copy(update=known)
+    assert crossing.taken_over(returned, OPTIONS, cases.PASSED, 2, "ada", "").approvals == ()
 
 
 def test_rejoin_is_not_taken_over() -> None:

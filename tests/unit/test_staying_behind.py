@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster import showing_workloads, staying_behind
+from cluster import planned, showing_workloads, staying_behind
 from cluster.node import Object
+from cluster.options import PlannedOptions
+from cluster.showing_reports import plan_markdown
+from tests.unit import planning_cases
 from tests.unit.pod_objects import DRAIN_FOR_EVER, owner, pod
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -83,3 +86,13 @@ def test_alike_ones_are_told_together_and_each_remedy_once() -> None:
     ((said, remedy),) = showing_workloads.stays(staying_behind.beforehand(cni, NOW))
     assert "and 2 more: of a DaemonSet" in said
     assert remedy == ""
+
+
+def test_a_plan_that_is_shown_has_a_section_for_it() -> None:
+    made = planned.plan(planning_cases.observation(), PlannedOptions(), planning_cases.settings(), None)
+    assert "What stays" not in plan_markdown(made)
+    held = pod("held")
+    held["metadata"]["finalizers"] = ["example.org/keep"]
+    text = plan_markdown(made.model_copy(update={"stays": staying_behind.beforehand([held], NOW)}))
+    assert "## What stays on the node\n\n- runai-team-a/held: once deleted, held by" in text
+    assert "must take it off" in text

@@ -31,6 +31,7 @@ class Controller:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._pods: dict[str, list[JSON]] = {}
+        self._deployments: dict[str, str] = {}
 
     def run(self) -> None:
         silent = False
@@ -61,6 +62,7 @@ class Controller:
         served = self._list(f"{NEW}/inferenceworkloads", "InferenceWorkload")
         everything = {one["metadata"]["uid"]: one for one in (*jobs, *single, *gangs, *served)}
         self._read_pods(everything)
+        self._clean_up(served)
         for one in single:
             self._try(self._single, one, jobs)
         for one in jobs:
@@ -79,6 +81,13 @@ class Controller:
             if owner not in everything and not rules.terminating(pod):
                 # Kubernetes notices only after half a minute that there is a new kind of owners.
                 self._delete(pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+    def _clean_up(self, served: list[JSON]) -> None:
+        """What serves an inference workload that is gone goes too, as its pods do, and not half a minute later."""
+        now = {one["metadata"]["uid"]: path(rules.deployment_of(one)) for one in served}
+        for uid in self._deployments.keys() - now.keys():
+            self._api.delete(self._deployments[uid], propagationPolicy="Background")
+        self._deployments = now
 
     def _single(self, body: JSON, jobs: list[JSON]) -> None:
         uid = body["metadata"]["uid"]
