@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.api import Api, ApiError
+from lab.runai.custom_workloads import SUSPENDED
 from lab.runai.objects import path
 
 JSON = dict[str, Any]
-SUSPENDED = "lab.runai/suspended"
 _PREFIX = "runai-"
 _STORAGE_SECONDS = 10.0
 # The resource, its API version and kind, what "type" says of it, and under which path it is suspended.

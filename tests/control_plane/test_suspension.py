@@ -20,6 +20,7 @@ from cluster.record import Record
 from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
+from lab.runai.custom_workloads import custom
 from lab.runai.workloads import Work, interactive, training
 from tests.control_plane import driving, removing, suspending_there
 from tests.control_plane.conftest import MakeNode, MakeObject
@@ -117,7 +118,7 @@ def changes(record: Record) -> dict[str, str]:
 def test_what_was_suspended_is_gone_from_the_node_and_only_that_is_resumed(
     lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
 ) -> None:
-    ours, left = make(interactive("notebook", work(node))), make(interactive("left", work(node)))
+    ours, left = make(custom("interactive", "notebook", work(node))), make(interactive("left", work(node)))
     theirs = make(interactive("stopped", replace(work(node), lingers=3, grace_seconds=10)))
     train = make(training("train", work(node)))
     seen: list[tuple[str, str]] = []
@@ -142,11 +143,11 @@ def test_what_was_suspended_is_gone_from_the_node_and_only_that_is_resumed(
     assert record.phase == "closed"
     assert set(changes(record).values()) == {"undone"}
     assert len(changes(record)) == 2
-    assert any(f"{WHO} suspends {NAMESPACE}/StatefulSet/notebook" in one.text for one in record.timeline)
+    assert any(f"{WHO} suspends {NAMESPACE}/InteractiveWorkload/notebook" in one.text for one in record.timeline)
     assert [rest.phase(one) in ("Running", "Pending") for one in (ours, train)] == [True, True]
     assert {rest.phase(theirs), rest.phase(left)} == {"Stopped"}
     assert untouched(lab_api, node)
-    until(lambda: "notebook-0" in running(lab_api, node), seconds=30, what="the notebook is not back")
+    until(lambda: "notebook-0-0" in running(lab_api, node), seconds=30, what="the notebook is not back")
 
 
 def test_who_backs_out_resumes_and_finds_what_others_resumed_or_deleted(
