@@ -274,6 +274,14 @@ class ChecksSettings(Section):
     """The device plugin and the DaemonSets beside it have a Ready pod, where they had one."""
     cordon: bool = True
     """A cordon of this product that somebody takes off before all this was seen is set again."""
+    smoke_pod: str = Field(default="", max_length=500, pattern=r"^\S*$")
+    """An image: a pod of it that asks for one GPU must end well on the node. Empty: none is run."""
+    smoke_command: list[str] = ["nvidia-smi"]
+    """What it runs, as nobody (uid 65534); empty: what the image says."""
+    smoke_runtime_class: str = Field(default="", max_length=253)
+    """Its RuntimeClass, where containers get GPUs by one ("nvidia"); empty: none."""
+    smoke_seconds: float = Field(default=180, ge=5, le=3600)
+    """How long it may take, with the pull of its image."""
 
     @field_validator("nvidia_smi")
     @classmethod

@@ -15,6 +15,8 @@ from cluster import workloads
 from cluster.node import Object
 from cluster.owners import Chains
 
+_MOST_NAMED = 10
+
 
 class Violation(BaseModel):
     """A budget, and the pods on the node that are more than it allows to disrupt."""
@@ -27,9 +29,11 @@ class Violation(BaseModel):
     owners: tuple[str, ...]
 
     def __str__(self) -> str:
+        more = f" and {len(self.pods) - _MOST_NAMED} more" if len(self.pods) > _MOST_NAMED else ""
         return (
             f"{self.pdb} allows {self.allowed} disruption{'' if self.allowed == 1 else 's'} now, and the drain would "
-            f"disrupt {len(self.pods)}: {', '.join(self.owners)}"
+            f"disrupt {len(self.pods)}: {', '.join(self.owners)} "
+            f"(pod{'' if len(self.pods) == 1 else 's'} {', '.join(self.pods[:_MOST_NAMED])}{more})"
         )
 
 

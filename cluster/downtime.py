@@ -348,7 +348,7 @@ def _new_record(api: Api, settings: Settings, start: Start, lock: Lock) -> Recor
     before = former.found if former is not None else at_the_opening.found_of(found or {}, api, settings)
     if start.procedure == "unplanned" and found is not None:
         before = outage.found_of(api, found, before, Records(api).read(start.node))
-    if start.procedure == "planned" and found is not None:
+    if start.procedure in ("planned", "remove") and found is not None:
         before = gpus_before.of(api, settings, found, before)
     opened = noted(
         Record(

@@ -70,7 +70,7 @@ def judge(facts: GpuFacts, found: Found, enough: Mapping[str, int], settings: Ch
     elif settings.gpu_count and not settings.driver:
         made.append(Check("gpu_count", "failed", f"the GPUs cannot be counted: nvidia-smi says: {listing.failure}"))
     if settings.xid and facts.log is not None:
-        made.append(_xid(facts.log, settings.xid_ignored, listing.devices or found.devices))
+        made.append(_xid(facts.log, settings.xid_ignored, (*found.devices, *listing.devices)))
     return made
 
 

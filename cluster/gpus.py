@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from cluster import accepted_gpus, gpu_checks, node, nodes, ownership, verified_return
+from cluster import accepted_gpus, gpu_checks, node, nodes, ownership, smoke_pod, verified_return
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Failed
@@ -37,6 +37,7 @@ def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[in
 def _nothing_to_see(downtime: Downtime) -> Seen | None:
     recorded = expected(downtime.record)
     if not any(recorded.values()):
+        smoke_pod.forget_leftover(downtime)
         return Seen("it had no GPUs, or is to have none")
     found = downtime.see_node()
     if node.drained_by_taint(found) and not ownership.owns(found, downtime.record.id, "taint"):
@@ -73,6 +74,9 @@ def _see_all(downtime: Downtime) -> Seen:
     checks = verified_return.of_daemons(downtime, end - time.monotonic())
     checks += verified_return.of_host(downtime, expected(downtime.record))
     verified_return.keep_cordoned(downtime, downtime.see_node())
+    if not gpu_checks.failed(checks):
+        checks += smoke_pod.check(downtime, expected(downtime.record))
+    verified_return.keep_cordoned(downtime, downtime.see_node())
     if gpu_checks.failed(checks):
         raise _in_doubt(downtime, gpu_checks.failed(checks))
     return Seen("; ".join([seen.proof, *(one.text for one in checks)]))
@@ -100,7 +104,8 @@ def _not_there(downtime: Downtime, seconds: float) -> Failed:
 
 
 def _in_doubt(downtime: Downtime, found: list[Check]) -> Failed:
-    switches = ", ".join('host = "never"' if one.name == "host" else f"{one.name} = false" for one in found)
+    off = {"host": '"never"', smoke_pod.NAME: '""'}
+    switches = ", ".join(f"{one.name} = {off.get(one.name, 'false')}" for one in found)
     counted = any(one.name == "gpu_count" for one in found)
     fewer = f" GPUs that were removed on purpose: 'downtime resume {downtime.node} --accept-gpus N'." if counted else ""
     return Failed(

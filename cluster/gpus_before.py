@@ -30,7 +30,7 @@ def of(api: Api, settings: Settings, found_node: Object, found: Found) -> Found:
 
 def _devices(api: Api, settings: Settings, found_node: Object) -> tuple[Device, ...]:
     """None, where the machine has no ``nvidia-smi`` or does not tell: what is lost is then counted, and not named."""
-    if not host_gpus.possible(settings) or not settings.checks.gpu_count:
+    if not (host_gpus.possible(settings) and settings.checks.gpu_count and node.ready(found_node)):
         return ()
     try:
         listing = host_gpus.look(api, settings, found_node, log=False).listing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster import etcd_quorum, eviction, gpus, outage, probing, staying_behind
+from cluster import etcd_quorum, eviction, gpu_checks, gpus, outage, probing, staying_behind, verified_return
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Object
@@ -44,8 +44,10 @@ def stuck(pods: list[Object]) -> list[Object]:
 
 
 def _missing(downtime: Downtime) -> list[str]:
-    found = downtime.record.found
-    return missing(downtime.see_node(), eviction.of_node(downtime), found.daemons, found.gpus)
+    found, now = downtime.record.found, downtime.see_node()
+    said = missing(now, eviction.of_node(downtime), found.daemons, found.gpus)
+    unfinished = verified_return.labels_unfinished(downtime, now) if any(found.gpus.values()) else ""
+    return [*said, *([unfinished] if unfinished else [])]
 
 
 def _not_looked_at(_: Downtime) -> Seen | None:
@@ -59,10 +61,14 @@ def _see_services(downtime: Downtime) -> Seen:
         raise _not_in_order(downtime, ["its kubelet does not renew the node's lease"])
     if probing.probe(lambda: None if _missing(downtime) else True, seconds, first=1.0) is None:
         raise _not_in_order(downtime, _missing(downtime))
+    checks = verified_return.of_returned_host(downtime)
+    if gpu_checks.failed(checks):
+        raise _not_in_order(downtime, [gpu_checks.said(gpu_checks.failed(checks))])
     etcd = etcd_quorum.see_member_back(downtime)
     found = downtime.record.found
     counted = ", ".join(f"{count} {name}" for name, count in sorted(found.gpus.items()) if count)
-    return Seen(f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck{etcd}")
+    proof = f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck{etcd}"
+    return Seen("; ".join([proof, *(one.text for one in checks)]))
 
 
 def _not_in_order(downtime: Downtime, lacking: list[str]) -> Failed:

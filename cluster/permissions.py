@@ -95,6 +95,13 @@ _DOWNTIMES = (
         ("get", "list", "watch", "create", "update"), ("leases",), "locks of nodes", "coordination.k8s.io", _BOOKKEEPING
     ),
     Permission(
+        ("get", "create", "delete"),
+        ("pods",),
+        "a pod that uses a GPU of a node before it gets work again, where 'smoke_pod' under [checks] names an image",
+        namespace=_BOOKKEEPING,
+        without="no such pod can be run; where one is configured, nodes with GPUs stay out of service",
+    ),
+    Permission(
         ("create",),
         ("namespaces",),
         f"making {_BOOKKEEPING}",

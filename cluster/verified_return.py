@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cluster import events, gpu_checks, gpu_daemons, host_gpus, mig_state, node, ownership, probing
+from cluster import events, eviction, gpu_checks, gpu_daemons, host_gpus, mig_state, node, ownership, probing
+from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import DowntimeError
 from cluster.gpu_checks import Check
 from cluster.record import noted
+
+_MOST_NAMED = 10
 
 
 def labels_unfinished(downtime: Downtime, found: Object) -> str:
@@ -34,10 +37,21 @@ def keep_cordoned(downtime: Downtime, found: Object) -> bool:
     epoch = downtime.lock.epoch
     downtime.change_node(lambda old: ownership.cordoned(old, record.id, epoch))
     text = f"{downtime.node} was uncordoned by somebody else before its GPUs were seen: it was cordoned again"
-    if text not in (moment.text for moment in record.timeline[-1:]):
-        downtime.write(lambda old: noted(old, text))
+    if text not in (moment.text for moment in record.timeline[-2:]):
+        came = _came(downtime)
+        said = f"{text}. {came}" if came else text
+        downtime.write(lambda old: noted(noted(old, text), came) if came else noted(old, text))
         events.emit(downtime.api, downtime.node, record.node_uid, "CordonedAgain", text, warning=True)
+        downtime.say("see-gpus", said)
     return True
+
+
+def _came(downtime: Downtime) -> str:
+    """What the scheduler placed in that moment, which nobody can prevent: it is named, and left where it is."""
+    pods = [pod for pod in eviction.of_node(downtime) if pod_.must_go(pod) and not pod_.is_daemon(pod)]
+    named = sorted(pod_.full_name(pod) for pod in pods if not pod_.is_finished(pod))
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return f"Work is on it, or came meanwhile: {', '.join(named[:_MOST_NAMED])}{more}" if named else ""
 
 
 def of_daemons(downtime: Downtime, seconds: float) -> list[Check]:
@@ -70,8 +84,24 @@ def of_host(downtime: Downtime, enough: Mapping[str, int]) -> list[Check]:
     found = downtime.see_node()
     if record.aborted and node.boot_id(found) == record.found.boot_id:
         return [Check("host", "skipped", "the machine was not restarted: it was not looked at")]
+    return _looked_at(downtime, found, enough, log=True)
+
+
+def of_returned_host(downtime: Downtime) -> list[Check]:
+    """Look at the machine of a node that failed and came back by itself, if it is one that can be.
+
+    Where it is still the boot that failed, errors in its kernel log may be as old as that boot: it is not read.
+    """
+    recorded, found = downtime.record.found, downtime.see_node()
+    if not any(recorded.gpus.values()) or not host_gpus.possible(downtime.settings):
+        return []
+    return _looked_at(downtime, found, recorded.gpus, log=node.boot_id(found) != recorded.boot_id)
+
+
+def _looked_at(downtime: Downtime, found: Object, enough: Mapping[str, int], *, log: bool) -> list[Check]:
+    settings, record = downtime.settings, downtime.record
     try:
-        facts = host_gpus.look(downtime.api, settings, found)
+        facts = host_gpus.look(downtime.api, settings, found, log=log)
     except DowntimeError as error:
         return [Check("host", "failed", f"the machine cannot be looked at: {error.message}. {error.remedy}")]
     return gpu_checks.judge(facts, record.found, enough, settings.checks)

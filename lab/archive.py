@@ -32,12 +32,14 @@ STARTS: dict[str, Sequence[str]] = {
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     },
 }
+LINKS = (*COMMANDS, "nvidia-smi")
+"""The commands that an image has; the last one comes with a GPU, where there really is one."""
 FORMAT = "1"
 
 
 def ensure(binary: Path, progress: Progress) -> Path:
     """The archive (as of ``docker save``) of all images, made unless it is cached; ``binary`` is the multi-call one."""
-    parts = [FORMAT, str(binary.resolve()), *COMMANDS, json.dumps({k: list(v) for k, v in STARTS.items()})]
+    parts = [FORMAT, str(binary.resolve()), *LINKS, json.dumps({k: list(v) for k, v in STARTS.items()})]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     final = cache_folder() / "container-images" / f"{key}.tar"
     if final.exists():
@@ -83,7 +85,7 @@ def _write_layer(binary: Path, layer: Path) -> None:
             entry = tarfile.TarInfo("usr/local/bin/kube")
             entry.size, entry.mode = binary.stat().st_size, 0o755
             tar.addfile(entry, file)
-        for command in COMMANDS:
+        for command in LINKS:
             entry = tarfile.TarInfo(f"usr/local/bin/{command}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "kube"
             tar.addfile(entry)

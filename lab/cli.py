@@ -79,9 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     power = command("power", _power, "power a node's machine from outside")
     power.add_argument("node")
     power.add_argument("action", choices=("on", "off", "reset", "status"))
-    fault = command(
-        "fault", _fault, "set or clear a fault of a simulated host, or of runai-api; without a fault, list them all"
-    )
+    fault = command("fault", _fault, "set or clear a fault of a host, or of runai-api; without a fault, list them all")
     fault.add_argument("node", nargs="?")
     fault.add_argument("fault", nargs="?")
     fault.add_argument("--clear", action="store_true", help="clear it")
@@ -253,6 +251,7 @@ def _power(options: argparse.Namespace) -> int:
 
 
 def _fault(options: argparse.Namespace) -> int:
+    from lab import gpus
     from lab.runai import rest_faults
     from lab.simulated.control import request
     from lab.simulated.host import FAULTS
@@ -262,9 +261,15 @@ def _fault(options: argparse.Namespace) -> int:
     if not (options.node and options.fault):
         for name, meaning in FAULTS.items():
             print(f"{name}: {meaning}")
+        print("Of hosts that are not simulated:")
+        for name, meaning in gpus.FAULTS.items():
+            print(f"{name}: {meaning}")
         return DONE if not options.node else FAILED
     lab = Lab(Spec(name=options.name).name)
-    print(request(lab, do="fault", node=options.node, fault=options.fault, present=not options.clear))
+    if gpus.of_hosts(lab):
+        print(gpus.fault(lab, options.node, options.fault, present=not options.clear))
+    else:
+        print(request(lab, do="fault", node=options.node, fault=options.fault, present=not options.clear))
     return DONE
 
 

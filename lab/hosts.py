@@ -16,6 +16,7 @@ from lab import (
     backup_set,
     binaries,
     config_file,
+    gpus,
     images,
     kubeadm,
     machines,
@@ -68,6 +69,8 @@ def up(lab: Lab, spec: Spec, progress: Progress, host_names: Mapping[str, str] |
     if database:
         database_image.link(database, machines.settings_of(lab, keeper))
     with progress.step(f"switching on {len(made)} machines on {subnet}"):
+        for machine in made:
+            gpus.write(lab, machine)
         _each(made, lambda machine: machines.start(lab, machine, made, image, binary, container_images))
         keys = _each(made, lambda machine: machines.wait_booted(lab, machine))
         lab.known_hosts.write_text("".join(f"{key}\n" for key in keys))

@@ -35,7 +35,7 @@ useradd --create-home --shell /bin/bash ops
 chmod 440 /etc/sudoers.d/ops
 chmod 755 /usr/local/lib/lab/* /usr/local/bin/crictl
 systemctl set-default multi-user.target
-systemctl enable lab-boot lab-host-key lab-endpoint kubelet containerd ssh
+systemctl enable lab-boot lab-host-key lab-endpoint lab-gpus kubelet containerd ssh
 systemctl mask systemd-sysctl systemd-modules-load systemd-binfmt getty.target console-getty.service
 systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
 rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id

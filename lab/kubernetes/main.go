@@ -28,6 +28,7 @@ var commands = map[string]func() int{
 	"gpu-plugin":              gpuPlugin,
 	"lab-pause":               containerMain,
 	"lab-work":                containerMain,
+	"nvidia-smi":              containerMain,
 }
 
 func main() {

@@ -22,5 +22,5 @@ func gpuPlugin() int {
 	return 0
 }
 
-// containerMain runs lab-pause and lab-work. It is reached only when package containers did not take over earlier.
+// containerMain runs the programs of containers. It is reached only when package containers did not take over earlier.
 func containerMain() int { return containers.Run(os.Args[0]) }

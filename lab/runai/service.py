@@ -47,8 +47,8 @@ def gpu_plugin(image: str, gpus: int) -> JSON:
     spec = body["spec"]["template"]["spec"]
     spec["tolerations"] = GPU_OPERATOR_TOLERATIONS
     spec["terminationGracePeriodSeconds"] = 5
-    # The folder of /run and not the file: a file is mounted as the one it was at the pod's start.
-    mounts = {"plugins": "/var/lib/kubelet/device-plugins", "run": "/run"}
+    # The folder and not the file: a file is mounted as the one it was at the pod's start.
+    mounts = {"plugins": "/var/lib/kubelet/device-plugins", "gpus": "/etc/lab/gpus"}
     spec["volumes"] = [{"name": name, "hostPath": {"path": where}} for name, where in mounts.items()]
     spec["containers"][0] |= {
         "command": ["gpu-plugin"],

@@ -77,6 +77,7 @@ def test_a_node_that_came_back_within_the_grace_is_only_looked_at(
         record = running.result(100)
     assert (record.phase, record.course, record.changes) == ("closed", "returned", ())
     assert "8 nvidia.com/gpu" in record.steps["see-services"].proof
+    assert "nvidia-smi lists 8 GPUs; no Xid error" in record.steps["see-services"].proof
     assert record.found.daemons
     assert is_there(lab_api, kept)
     assert untouched(lab_api, host.node)
@@ -98,6 +99,12 @@ def test_a_node_that_came_back_without_all_its_gpus_is_named_and_not_touched(
     assert raised.value.code == "services-missing"
     assert not taints(lab_api, host.node)
     request(lab, do="fault", node=host.node, fault="gpu-lost", present=False)
+    request(lab, do="fault", node=host.node, fault="gpu-lost-on-host", present=True)
+    with pytest.raises(Failed, match="nvidia-smi lists 7 of 8 GPUs") as raised:
+        resume(settings_of(lab), host.node)
+    assert raised.value.code == "services-missing"
+    assert not taints(lab_api, host.node)
+    request(lab, do="fault", node=host.node, fault="gpu-lost-on-host", present=False)
     assert resume(settings_of(lab), host.node).phase == "closed"
 
 

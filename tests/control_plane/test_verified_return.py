@@ -113,3 +113,40 @@ def test_node_that_somebody_uncordons_before_its_gpus_were_seen_is_cordoned_agai
     assert again in [moment.text for moment in record.timeline]
     events = lab_api.items("/api/v1/namespaces/default/events")
     assert again in [one["message"] for one in events if one["reason"] == "CordonedAgain"]
+
+
+def test_smoke_pod_that_fails_keeps_the_node_out_and_says_how_and_none_is_ever_left(
+    lab: Lab, lab_api: Api, node: str
+) -> None:
+    def using(image: str, **more: float) -> Settings:
+        return settings_of(lab, checks={"smoke_pod": f"localhost/kube/{image}:1", **more})
+
+    def ours() -> list[str]:
+        pods = lab_api.items("/api/v1/namespaces/runai-downtime/pods")
+        return [pod["metadata"]["name"] for pod in pods if pod["spec"]["nodeName"] == node]
+
+    made: list[str] = []
+
+    def say(step: str, text: str) -> None:
+        if step == "see-gpus" and text.startswith("a pod of"):
+            made.append(text)
+
+    with pytest.raises(Failed) as error:
+        driving.run(using("smoke-fails"), node, UNATTENDED, say)
+    assert error.value.code == "gpu-checks-failed"
+    said = "a pod that asks for one nvidia.com/gpu failed: exit code 15, Unable to determine the device handle for GPU0"
+    assert said in error.value.message
+    assert 'smoke_pod = ""' in error.value.remedy
+    assert made == ["a pod of localhost/kube/smoke-fails:1 that asks for one nvidia.com/gpu"]
+    assert ours() == []
+    assert cordoned(lab_api, node)
+
+    late = refused(using("smoke-waits", smoke_seconds=5.0), node)
+    assert "did not end within 5 s: it runs still" in late.message
+    assert ours() == []
+    assert cordoned(lab_api, node)
+
+    record = driving.resume(using("smoke-ends"), node)
+    assert "a pod that asks for one nvidia.com/gpu could use it" in record.steps["see-gpus"].proof
+    assert ours() == []
+    assert untouched(lab_api, node)

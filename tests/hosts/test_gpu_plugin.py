@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.gpus import fault
 from lab.patience import until
 from tests.hosts.conftest import HostsLab
 
@@ -34,8 +35,19 @@ def test_plugin_registers_again_after_the_kubelet_restarted(hosts_lab: HostsLab)
 
 def test_lost_gpu_counts_in_capacity_only(hosts_lab: HostsLab) -> None:
     try:
-        root(hosts_lab, "sh", "-c", "'echo 3 > /run/lab-gpus'")
+        fault(hosts_lab.lab, NODE, "gpu-lost", present=True)
         until(lambda: gpus(hosts_lab) == (3, 4), seconds=30, what="the loss of a GPU is not seen")
+        assert len(hosts_lab.ssh(NODE, "nvidia-smi", "-L").stdout.splitlines()) == 3, "it reads the same truth"
     finally:
-        root(hosts_lab, "rm", "-f", "/run/lab-gpus")
+        fault(hosts_lab.lab, NODE, "gpu-lost", present=False)
     until(lambda: gpus(hosts_lab) == (4, 4), seconds=30, what="the GPU has not come back")
+
+
+def test_only_gpu_workers_have_the_driver_and_its_lines_in_their_kernel_log(hosts_lab: HostsLab) -> None:
+    assert hosts_lab.ssh("system-1", "nvidia-smi").returncode == 127
+    asked = "--query-gpu=index,uuid,mig.mode.current", "--format=csv,noheader"
+    said = hosts_lab.ssh(NODE, "nvidia-smi", *asked).stdout.splitlines()
+    assert [line.split(", ")[::2] for line in said] == [[str(number), "Disabled"] for number in range(4)]
+    log = {node: hosts_lab.ssh(node, "sudo", "-n", "journalctl", "--dmesg", "--boot") for node in (NODE, "system-1")}
+    assert "kernel: NVRM: loading NVIDIA" in log[NODE].stdout
+    assert "NVRM" not in log["system-1"].stdout, "the log of the machine below all of them is nobody's"

@@ -18,6 +18,7 @@ def test_more_ready_pods_than_it_allows_violate_a_budget() -> None:
     pods = [pod(f"web-{number}", "team", labels={"app": "web"}, top=owner("Deployment", "web")) for number in (1, 2)]
     (found,) = disruption.violations([pdb(WEB, allowed=1)], pods, {})
     assert (found.pdb, found.allowed, found.pods) == ("team/budget", 1, ("web-1", "web-2"))
+    assert str(found).endswith("(pods web-1, web-2)")
     assert found.owners == ("team/Deployment/web",)
     assert not disruption.violations([pdb(WEB, allowed=2)], pods, {})
 

@@ -125,6 +125,12 @@ def test_a_log_that_could_not_be_read_does_not_pass(log: KernelLog) -> None:
     assert states(judged(Listing(ALL), log))["xid"] == "failed"
 
 
+def test_an_xid_error_of_a_gpu_that_is_not_listed_any_more_names_it_as_it_was() -> None:
+    log = KernelLog((Xid(79, "0000:1b:00", "GPU has fallen off the bus."),))
+    named = [one.text for one in gpu_checks.failed(judged(Listing(ALL[:3]), log)) if one.name == "xid"]
+    assert [f"of {ALL[3]}" in one for one in named] == [True]
+
+
 @pytest.mark.parametrize("name", ["driver", "gpu_count", "xid"])
 def test_a_check_that_is_switched_off_is_not_made(name: str) -> None:
     off: dict[str, Any] = {name: False}

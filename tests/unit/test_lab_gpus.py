@@ -1,13 +1,16 @@
-"""The simulated hosts tell of their GPUs what the product reads: each fault is seen as the one that it is."""
+"""The lab's hosts tell of their GPUs what the product reads: each fault is seen as the one that it is."""
 
 from __future__ import annotations
 
+import ast
+import json
 import shlex
 
 from cluster import gpu_checks, nvidia_smi, xid_errors
 from cluster.config import ChecksSettings
 from cluster.gpu_checks import Check, GpuFacts
 from cluster.record import Found
+from lab import gpus
 from lab.simulated.commands import answer
 from lab.simulated.host import FAULTS, Host
 
@@ -48,3 +51,20 @@ def test_a_host_without_nvidia_smi() -> None:
     assert facts(host("no-nvidia-smi")).listing is None
     assert failing("no-nvidia-smi", before=host("no-nvidia-smi")) == []
     assert [one.name for one in failing("no-nvidia-smi")] == ["host"], "it was there before"
+
+
+def test_hosts_that_are_not_simulated_have_faults_of_the_same_names_and_meaning() -> None:
+    assert set(gpus.FAULTS) - {"gpu-fails"} <= set(FAULTS)
+    truth = gpus.truth("lab", "gpu-1", ["gpu-lost", "xid"])
+    assert [one["healthy"] for one in truth["devices"]] == [one["listed"] for one in truth["devices"]] == [1, 1, 1, 0]
+    log = xid_errors.parse(0, "\n".join(truth["kernel_log"]))
+    assert log.whole
+    assert [(one.number, one.pci) for one in log.xids] == [(79, nvidia_smi.place(truth["devices"][3]["pci"]))]
+    uuids = {one["uuid"] for node in ("gpu-1", "gpu-2") for one in gpus.truth("lab", node, ())["devices"]}
+    assert len(uuids) == 8
+
+
+def test_truth_about_gpus_is_read_by_a_python_that_has_no_json() -> None:
+    for faults in ((), tuple(gpus.FAULTS)):
+        truth = gpus.truth("lab", "gpu-1", faults)
+        assert ast.literal_eval(json.dumps(truth)) == truth

@@ -1,7 +1,7 @@
-// Package containers holds the main programs of the lab's containers: lab-pause (a pod's sandbox) and lab-work (what
-// stands for a researcher's workload).
+// Package containers holds the main programs of the lab's containers: lab-pause (a pod's sandbox), lab-work (what
+// stands for a researcher's workload) and nvidia-smi (of the GPUs that a container was given).
 //
-// Both start while this package is initialised, and never return. Go initialises packages in the order of their import
+// They start while this package is initialised, and never return. Go initialises packages in the order of their import
 // paths; this one depends on little and sorts before github.com and k8s.io, so the hundreds of packages of Kubernetes
 // in the same binary are never initialised in such a process. Without it each container would start
 // slower and hold some tens of megabytes for nothing, and a host runs dozens of them.
@@ -22,7 +22,7 @@ func init() {
 	}
 }
 
-var programs = map[string]func() int{"lab-pause": pause, "lab-work": work}
+var programs = map[string]func() int{"lab-pause": pause, "lab-work": work, "nvidia-smi": nvidiaSmi}
 
-// Run runs lab-pause or lab-work and returns its exit status.
+// Run runs one of them and returns its exit status.
 func Run(name string) int { return programs[filepath.Base(name)]() }

@@ -2,8 +2,8 @@ package gpuplugin
 
 import (
 	"context"
-	"fmt"
 	"log"
+	"strings"
 
 	"google.golang.org/grpc"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
@@ -13,7 +13,7 @@ import (
 // the node's capacity keeps counting it, allocatable does not.
 type plugin struct {
 	api.UnimplementedDevicePluginServer
-	gpus *counter
+	gpus *devices
 }
 
 func (p *plugin) GetDevicePluginOptions(context.Context, *api.Empty) (*api.DevicePluginOptions, error) {
@@ -22,18 +22,17 @@ func (p *plugin) GetDevicePluginOptions(context.Context, *api.Empty) (*api.Devic
 
 func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[api.ListAndWatchResponse]) error {
 	for {
-		working, known, changed := p.gpus.now()
-		devices := make([]*api.Device, known)
-		for i := range devices {
-			devices[i] = &api.Device{ID: fmt.Sprintf("GPU-%d", i), Health: api.Healthy}
-			if i >= working {
-				devices[i].Health = api.Unhealthy
-			}
-		}
-		if err := stream.Send(&api.ListAndWatchResponse{Devices: devices}); err != nil {
+		found, changed := p.gpus.state()
+		if err := stream.Send(&api.ListAndWatchResponse{Devices: found}); err != nil {
 			return err
 		}
-		log.Printf("%d of %d GPUs healthy", working, known)
+		healthy := 0
+		for _, one := range found {
+			if one.Health == api.Healthy {
+				healthy++
+			}
+		}
+		log.Printf("%d of %d GPUs healthy", healthy, len(found))
 		select {
 		case <-changed:
 		case <-stream.Context().Done():
@@ -42,10 +41,18 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 	}
 }
 
+// Allocate tells a container which GPUs it was given, as the vendor's plugin does; and, where that is so, why it will not
+// be able to use one, which its nvidia-smi then says.
 func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api.AllocateResponse, error) {
 	response := &api.AllocateResponse{}
-	for range request.ContainerRequests {
-		response.ContainerResponses = append(response.ContainerResponses, &api.ContainerAllocateResponse{})
+	for _, asked := range request.ContainerRequests {
+		given := &api.ContainerAllocateResponse{Envs: map[string]string{
+			"NVIDIA_VISIBLE_DEVICES": strings.Join(asked.DevicesIds, ","),
+		}}
+		if failure := p.gpus.failure(asked.DevicesIds); failure != "" {
+			given.Envs["LAB_GPU_FAILURE"] = failure
+		}
+		response.ContainerResponses = append(response.ContainerResponses, given)
 	}
 	return response, nil
 }

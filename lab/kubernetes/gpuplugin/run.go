@@ -32,7 +32,7 @@ func Run(ctx context.Context) error {
 	if other := os.Getenv("DEVICE_PLUGINS"); other != "" {
 		folder = other
 	}
-	gpus, err := newCounter()
+	gpus, err := newDevices()
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func Run(ctx context.Context) error {
 }
 
 // session is one registration; it returns when the kubelet has restarted or ctx ends.
-func session(ctx context.Context, folder string, gpus *counter) error {
+func session(ctx context.Context, folder string, gpus *devices) error {
 	kubelet := filepath.Join(folder, filepath.Base(api.KubeletSocket))
 	own := filepath.Join(folder, endpoint)
 	before := identity(kubelet)

@@ -1,0 +1,206 @@
+"""A pod of our own that asks for a GPU of the node and uses it, before anybody else's may: the last check of a return.
+
+It goes past the scheduler, so that a cordon does not matter and nothing is ever preempted for it; where no GPU is free
+it is left out. It is deleted whatever happens: what a killed process left behind ends by itself, and is deleted by
+whoever goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cluster import eviction, names, node, probing
+from cluster import pods as pod_
+from cluster.api import Object
+from cluster.api_errors import Conflict, NotFound
+from cluster.config import ChecksSettings
+from cluster.downtime import Downtime
+from cluster.errors import Blocked, DowntimeError
+from cluster.gpu_checks import Check
+from cluster.watching import until
+
+NAME = "smoke_pod"
+LABEL = "runai-downtime/smoke-pod"
+_PODS = f"/api/v1/namespaces/{names.NAMESPACE}/pods"
+_END_SECONDS = 60.0
+_LONGEST = 500
+_Phase = Literal["succeeded", "failed"]
+
+
+def check(downtime: Downtime, wanted: Mapping[str, int]) -> list[Check]:
+    """Run it, if it is configured.
+
+    Args:
+        wanted: GPU resources that are there.
+
+    Raises:
+        LockLost: somebody else goes on with this downtime.
+    """
+    settings, record = downtime.settings.checks, downtime.record
+    resource = _resource(wanted)
+    if not settings.smoke_pod or not resource:
+        return []
+    found = downtime.see_node()
+    if record.aborted and node.boot_id(found) == record.found.boot_id:
+        return [Check(NAME, "skipped", "the machine was not restarted: no pod was run on it")]
+    if _free(downtime, found, resource) < 1:
+        return [Check(NAME, "skipped", f"no pod was run on it: no {resource} is free")]
+    downtime.lock.check()
+    try:
+        forget(downtime)
+        return [_run(downtime, resource)]
+    except Blocked as error:
+        return [Check(NAME, "failed", f"no pod can be run on it: {error.message}")]
+
+
+def body(name: str, downtime_id: str, resource: str, settings: ChecksSettings) -> Object:
+    """The pod: no more rights than the strictest Pod Security Standard allows. Pure.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    """
+    few = {"cpu": "500m", "memory": "512Mi", resource: "1"}
+    container: Object = {
+        "name": "smoke",
+        "image": settings.smoke_pod,
+        "imagePullPolicy": "IfNotPresent",
+        "resources": {"limits": few, "requests": few},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        # So that the end of its output is in its status, and nobody needs the right to read logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if settings.smoke_command:
+        container["command"] = settings.smoke_command
+    spec: Object = {
+        "nodeName": name,
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": int(settings.smoke_seconds) + int(_END_SECONDS),
+        "terminationGracePeriodSeconds": 2,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "runAsGroup": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+    }
+    if settings.smoke_runtime_class:
+        spec["runtimeClassName"] = settings.smoke_runtime_class
+    labels = {LABEL: downtime_id, names.NODE_LABEL: names.node_label(name)}
+    metadata = {"name": _name(name), "namespace": names.NAMESPACE, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def forget(downtime: Downtime) -> None:
+    """Delete one that is left, and see it gone. None is there: nothing happens.
+
+    Raises:
+        Blocked: it does not go, or must not be deleted.
+        DowntimeError: the API server cannot be reached.
+    """
+    path = f"{_PODS}/{_name(downtime.node)}"
+    if not downtime.api.delete(path):
+        return
+    if probing.probe(lambda: True if downtime.api.get(path) is None else None, _END_SECONDS) is None:
+        raise Blocked(
+            "smoke-pod-stays",
+            f"the pod {names.NAMESPACE}/{_name(downtime.node)} of this check does not end: a program that waits for a "
+            "broken GPU can't be killed",
+            f"See to the machine; 'downtime resume {downtime.node}' tries again.",
+        )
+
+
+def forget_leftover(downtime: Downtime) -> None:
+    """Delete what a process that was killed may have left, where none is run any more: it ends by itself anyway."""
+    if downtime.settings.checks.smoke_pod and "see-gpus" in downtime.record.steps:
+        with contextlib.suppress(DowntimeError):
+            downtime.api.delete(f"{_PODS}/{_name(downtime.node)}")
+
+
+def outcome(pod: Object) -> tuple[_Phase, str] | None:
+    """How it ended, in its own words; None: it has not. Pure."""
+    status = pod_.mapping(pod.get("status"))
+    if status.get("phase") == "Succeeded":
+        return "succeeded", ""
+    if status.get("phase") != "Failed":
+        return None
+    ended = _state(pod, "terminated")
+    said = [f"exit code {ended['exitCode']}"] if "exitCode" in ended else []
+    reasons = [ended.get("reason"), ended.get("message"), status.get("reason"), status.get("message")]
+    return "failed", ", ".join(
+        [*said, *(_plain(one) for one in reasons if one and one != "Error")]
+    ) or "no reason given"
+
+
+def waiting_for(pod: Object) -> str:
+    """Why it does not run (yet), as far as its object tells. Pure."""
+    waits = _state(pod, "waiting")
+    status = pod_.mapping(pod.get("status"))
+    said = [_plain(one) for one in (waits.get("reason"), waits.get("message"), status.get("message")) if one]
+    return ": ".join(said) or ("it runs still" if status.get("phase") == "Running" else "its kubelet says nothing")
+
+
+def _run(downtime: Downtime, resource: str) -> Check:
+    settings = downtime.settings.checks
+    downtime.say("see-gpus", f"a pod of {settings.smoke_pod} that asks for one {resource}")
+    seconds = settings.smoke_seconds
+    try:
+        with contextlib.suppress(Conflict):
+            # Made already: by this request, whose answer was lost.
+            downtime.api.create(_PODS, body(downtime.node, downtime.record.id, resource, settings))
+        last: list[Object] = []
+
+        def judge(now: dict[str, Object]) -> tuple[_Phase, str] | None:
+            last[:] = list(now.values())
+            return outcome(last[0]) if last else None
+
+        ended = until(downtime.api, _PODS, judge, seconds, fields=f"metadata.name={_name(downtime.node)}")
+    except NotFound as error:
+        return Check(NAME, "failed", f"no pod can be run on it: {error.message}")
+    finally:
+        with contextlib.suppress(DowntimeError):
+            downtime.api.delete(f"{_PODS}/{_name(downtime.node)}")
+    forget(downtime)
+    if ended is None:
+        why = waiting_for(last[0]) if last else "somebody deleted it"
+        return Check(NAME, "failed", f"a pod that asks for one {resource} did not end within {seconds:.0f} s: {why}")
+    phase, said = ended
+    if phase == "failed":
+        return Check(NAME, "failed", f"a pod that asks for one {resource} failed: {said}")
+    return Check(NAME, "passed", f"a pod that asks for one {resource} could use it")
+
+
+def _resource(wanted: Mapping[str, int]) -> str:
+    there = [name for name, count in wanted.items() if count]
+    return next((name for name in there if name == "nvidia.com/gpu"), next(iter(sorted(there)), ""))
+
+
+def _free(downtime: Downtime, found: Object, resource: str) -> float:
+    own = (names.NAMESPACE, _name(downtime.node))
+    used = 0.0
+    for pod in eviction.of_node(downtime):
+        if not pod_.is_finished(pod) and (pod_.namespace(pod), pod_.name(pod)) != own:
+            containers = pod_.objects(pod_.mapping(pod.get("spec")).get("containers"))
+            limits = [pod_.mapping(pod_.mapping(one.get("resources")).get("limits")) for one in containers]
+            used += sum(pod_.number(one.get(resource, 0)) for one in limits)
+    return node.gpus(found).get(resource, 0) - used
+
+
+def _name(node_name: str) -> str:
+    return f"smoke-{names.node_label(node_name)}"
+
+
+def _state(pod: Object, kind: str) -> dict[str, Any]:
+    containers = pod_.objects(pod_.mapping(pod.get("status")).get("containerStatuses"))
+    states = [pod_.mapping(pod_.mapping(one.get("state")).get(kind)) for one in containers]
+    return next((one for one in states if one), {})
+
+
+def _plain(text: object) -> str:
+    """In one line, without what would colour or move a terminal; the end of a log is what tells."""
+    words = " ".join("".join(one if one.isprintable() else " " for one in str(text)).split())
+    return words if len(words) <= _LONGEST else f"… {words[-_LONGEST:]}"
