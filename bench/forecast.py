@@ -64,7 +64,9 @@ def measure(lab: Lab, nodes: int, pods: int, rounds: int, progress: Progress) ->
     for number in range(1, rounds + 1):
         with progress.step(f"round {number} of {rounds}"):
             run, size = kubectl(lab)
-            runs += [run, forecast(lab), plan(lab)]
+            for one in (run, forecast(lab), plan(lab)):
+                runs.append(one)
+                print(f"{one.how}: {one.seconds:.1f} s, {one.peak_mib:.0f} MiB", file=sys.stderr)
     return ForecastResult(nodes, pods, size / (1 << 20), runs)
 
 

@@ -18,7 +18,7 @@ from cluster.plan import Plan, Workload
 
 
 def main(configuration: str, node: str) -> None:
-    """Make the forecast of all pods on a node, each as a workload of its own."""
+    """Make the forecast of all pods that leave a node, each as a workload of its own."""
     session = api.connect(config.load(Path(configuration)).cluster)
     found = session.get(f"/api/v1/nodes/{node}")
     pods = session.list("/api/v1/pods", fields=f"spec.nodeName={node}")
@@ -31,6 +31,7 @@ def main(configuration: str, node: str) -> None:
             fate="moves",
         )
         for pod in pods
+        if forecasting.moves(pod)
     )
     seen = Observation(taken=datetime.now(UTC), node_name=node, node=found, pods=tuple(pods))
     made = Plan(procedure="planned", node=node, cluster=session.server, feasible=True, workloads=work)
