@@ -21,6 +21,7 @@ from cluster.downtime import Downtime
 from cluster.errors import Misused
 from cluster.observation import Observation
 from cluster.options import PlannedOptions, RemoveOptions
+from cluster.plan import Plan, Workload
 from cluster.planned_case import Case
 from cluster.question import Answer, Decision, Question
 from cluster.record import Approval, Asked, Record
@@ -47,7 +48,6 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     Raises:
         Misused: what is named is not there, is named twice, or cannot be suspended: nothing was written.
     """
-    record = downtime.record
     words: list[str] = [*decided.each, *([decided.rest] if decided.rest else [])]
     found: dict[str, list[str]] = {word: [] for word in words}
     if not waiting.asks_about_workloads(downtime):
@@ -61,8 +61,7 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     if found.get("suspend"):
         suspension.require(downtime)
     if decided.rest:
-        open_ones = there if decided.now else consent.unapproved(there, record, downtime.options.interactive)
-        found[decided.rest] += [one.key for one in open_ones if one.key not in named]
+        found[decided.rest] += [one.key for one in _rest(downtime, plan, decided) if one.key not in named]
     shown = Asked(
         digest=consent.digest_of(key for keys in found.values() for key in keys),
         items=tuple(key for keys in found.values() for key in keys),
@@ -72,6 +71,16 @@ def interactive(downtime: Downtime, decided: Decided, who: str) -> dict[str, lis
     if shown.items:
         _write(downtime, *interactive_questions.approvals(Question("interactive", downtime.node, ""), answer))
     return found
+
+
+def _rest(downtime: Downtime, plan: Plan, decided: Decided) -> tuple[Workload, ...]:
+    """What is left to decide about. Who refuses refuses all; who agrees leaves alone what its owner is waited for."""
+    if decided.rest == "refuse":
+        return consent.unapproved(plan.workloads, downtime.record, downtime.options.interactive)
+    left = waiting.standing(downtime, plan)
+    suspends = consent.agreed(downtime.record, "interactive", consent.SUSPEND)
+    held = tuple(one for one, _ in left.held if one.key not in suspends) if decided.now else ()
+    return (*left.asks, *held)
 
 
 def _require_once(named: list[str]) -> None:
