@@ -20,64 +20,22 @@ from lab.layout import Lab
 from lab.patience import until
 from lab.runai.workloads import Work, bare_pod, disruption_budget, interactive
 from tests.control_plane import driving
-from tests.control_plane.conftest import MakeNode, MakeObject
+from tests.control_plane.conftest import MakeObject
 from tests.control_plane.driving import UNATTENDED
+from tests.control_plane.on_a_node import JSON, NAMESPACE, Pods, Runs, cpu_node, pods_there, running_there, work
 from tests.control_plane.protocol_settings import SECOND, settings_of
 from tests.control_plane.protocol_states import cordoned, drained, machine_of, record_of, untouched
 
+__all__ = ["cpu_node", "pods_there", "running_there"]
+
 ASKING = UNATTENDED.model_copy(update={"shut_down": False, "hold": True, "interactive": "ask"})
 EVICTING = ASKING.model_copy(update={"interactive": "evict"})
-NAMESPACE = "runai-team-a"
-JSON = dict[str, Any]
-
-
-@pytest.fixture
-def node(make_node: MakeNode) -> str:
-    """A node without GPUs: no pod of the service is on it, whose grace period would set the pace."""
-    return make_node(role="cpu").node
 
 
 @pytest.fixture
 def settings(lab: Lab, node: str) -> Settings:
     """Read after the node was made: its address is in it. Pods get five seconds to go."""
     return settings_of(lab, drain={"eviction_minutes": 5 * SECOND})
-
-
-@pytest.fixture
-def pods(lab_api: Api, node: str) -> Callable[[], dict[str, JSON]]:
-    """The researchers' pods on the node, by name."""
-
-    def find() -> dict[str, JSON]:
-        found = lab_api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?fieldSelector=spec.nodeName={node}")
-        return {pod["metadata"]["name"]: pod for pod in found}
-
-    return find
-
-
-@pytest.fixture
-def runs(
-    lab_api: Api, node: str, make_object: MakeObject, pods: Callable[[], dict[str, JSON]]
-) -> Callable[[JSON], JSON]:
-    """Makes a workload, and waits until a pod of it runs on the node."""
-
-    def make(body: JSON) -> JSON:
-        name = body["metadata"]["name"]
-        made = make_object(body)
-
-        def running() -> bool:
-            return any(
-                found.startswith(name) and pod["status"].get("phase") in ("Running", "Succeeded")
-                for found, pod in pods().items()
-            )
-
-        until(running, seconds=30, what=f"{name} does not run on {node}")
-        return made
-
-    return make
-
-
-def work(node: str, **choices: Any) -> Work:
-    return Work(node=node, **{"grace_seconds": 1, "gpus": 0, **choices})
 
 
 def bound(name: str, node: str, **spec: Any) -> JSON:
@@ -102,7 +60,7 @@ def waits(call: Callable[[], object]) -> str:
 
 
 def test_interactive_work_and_nobody_to_ask_the_node_is_cordoned_and_nothing_evicted(
-    lab_api: Api, settings: Settings, node: str, runs: Callable[[JSON], JSON], pods: Callable[[], dict[str, JSON]]
+    lab_api: Api, settings: Settings, node: str, runs: Runs, pods: Pods
 ) -> None:
     runs(interactive("ask-me", work(node, user="anna")))
     before = {name: pod["metadata"]["uid"] for name, pod in pods().items()}
@@ -133,9 +91,9 @@ def test_answer_holds_for_what_it_was_shown_and_new_interactive_work_is_asked_ab
     lab_api: Api,
     settings: Settings,
     node: str,
-    runs: Callable[[JSON], JSON],
+    runs: Runs,
     make_object: MakeObject,
-    pods: Callable[[], dict[str, JSON]],
+    pods: Pods,
 ) -> None:
     runs(interactive("known", work(node)))
     assert waits(lambda: driving.run(settings, node, ASKING)) == "waiting-for-decision"
@@ -175,7 +133,7 @@ def test_interactive_work_that_comes_after_the_question_stops_the_taint(
 
 
 def test_person_who_refuses_keeps_the_work_where_it_is(
-    lab_api: Api, settings: Settings, node: str, runs: Callable[[JSON], JSON], pods: Callable[[], dict[str, JSON]]
+    lab_api: Api, settings: Settings, node: str, runs: Runs, pods: Pods
 ) -> None:
     runs(interactive("keep", work(node)))
     with pytest.raises(Blocked) as error:
@@ -189,7 +147,7 @@ def test_person_who_refuses_keeps_the_work_where_it_is(
 
 
 def test_run_that_refuses_interactive_work_changes_nothing(
-    lab_api: Api, settings: Settings, node: str, runs: Callable[[JSON], JSON]
+    lab_api: Api, settings: Settings, node: str, runs: Runs
 ) -> None:
     runs(interactive("stays", work(node)))
     with pytest.raises(Blocked) as error:
@@ -204,7 +162,7 @@ def test_what_forbids_the_downtime_forbids_it_before_any_change_unless_overridde
     lab_api: Api,
     settings: Settings,
     node: str,
-    runs: Callable[[JSON], JSON],
+    runs: Runs,
     make_object: MakeObject,
     code: str,
     override: str,
@@ -246,13 +204,12 @@ def test_pod_that_does_not_go_keeps_the_machine_on_and_is_named(
     lab_api: Api,
     settings: Settings,
     node: str,
-    runs: Callable[[JSON], JSON],
+    runs: Runs,
     body: Callable[[str], JSON],
     why: str,
     shut_down: int,
 ) -> None:
-    made = runs(body(node))
-    name = made["metadata"]["name"]
+    name = runs(body(node))
     whole = EVICTING.model_copy(update={"shut_down": True, "hold": False})
     try:
         with pytest.raises(Failed) as error:
@@ -271,9 +228,7 @@ def test_pod_that_does_not_go_keeps_the_machine_on_and_is_named(
     assert machine_of(lab, node).powered_off == shut_down
 
 
-def test_finished_pods_go_as_well(
-    lab_api: Api, settings: Settings, node: str, runs: Callable[[JSON], JSON], pods: Callable[[], dict[str, JSON]]
-) -> None:
+def test_finished_pods_go_as_well(lab_api: Api, settings: Settings, node: str, runs: Runs, pods: Pods) -> None:
     runs(bare_pod("over", work(node, finishes_after=0.1)))
     until(lambda: pods()["over"]["status"]["phase"] == "Succeeded", seconds=20, what="it does not finish")
     assert waits(lambda: driving.run(settings, node, EVICTING)) == "waiting-for-return"
@@ -282,7 +237,7 @@ def test_finished_pods_go_as_well(
 
 
 def test_pod_that_tolerates_the_taint_for_a_while_is_waited_for(
-    lab_api: Api, settings: Settings, node: str, make_object: MakeObject, pods: Callable[[], dict[str, JSON]]
+    lab_api: Api, settings: Settings, node: str, make_object: MakeObject, pods: Pods
 ) -> None:
     tolerations = [{"key": "runai", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3}]
     make_object(bound("patient", node, tolerations=tolerations))
@@ -300,7 +255,7 @@ def test_pod_that_tolerates_the_taint_for_a_while_is_waited_for(
 
 
 def test_deadline_shorter_than_a_grace_period_is_refused_before_any_change(
-    lab_api: Api, settings: Settings, node: str, runs: Callable[[JSON], JSON]
+    lab_api: Api, settings: Settings, node: str, runs: Runs
 ) -> None:
     runs(bare_pod("slow", work(node, grace_seconds=600)))
     with pytest.raises(DowntimeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -17,23 +16,17 @@ from lab.layout import Lab
 from lab.patience import until
 from lab.runai.workloads import Work, bare_pod, disruption_budget, interactive, training
 from tests.control_plane import driving
-from tests.control_plane.conftest import MakeNode, MakeObject
+from tests.control_plane.conftest import MakeObject
 from tests.control_plane.driving import UNATTENDED
+from tests.control_plane.on_a_node import JSON, NAMESPACE, Pods, Runs, cpu_node, pods_there, running_there, work
 from tests.control_plane.protocol_settings import SECOND, settings_of
 from tests.control_plane.protocol_states import cordoned, drained, record_of, untouched
 
-NAMESPACE = "runai-team-a"
+__all__ = ["cpu_node", "pods_there", "running_there"]
+
 BUDGET = f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/strict"
 STAYING_UP = UNATTENDED.model_copy(update={"shut_down": False, "hold": True})
 EVICTION = STAYING_UP.model_copy(update={"eviction": True})
-JSON = dict[str, Any]
-Pods = Callable[[], dict[str, JSON]]
-
-
-@pytest.fixture
-def node(make_node: MakeNode) -> str:
-    """A node without GPUs: no pod of the service is on it, whose grace period would set the pace."""
-    return make_node(role="cpu").node
 
 
 @pytest.fixture
@@ -43,48 +36,12 @@ def settings(lab: Lab, node: str) -> Settings:
 
 
 @pytest.fixture
-def pods(lab_api: Api, node: str) -> Pods:
-    """The researchers' pods on the node, by name."""
-
-    def find() -> dict[str, JSON]:
-        found = lab_api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?fieldSelector=spec.nodeName={node}")
-        return {pod["metadata"]["name"]: pod for pod in found}
-
-    return find
-
-
-@pytest.fixture
-def runs(node: str, make_object: MakeObject, pods: Pods) -> Callable[[JSON], str]:
-    """Makes a workload, waits until a pod of it runs on the node, and tells that pod's name."""
-
-    def make(body: JSON) -> str:
-        name = body["metadata"]["name"]
-        make_object(body)
-
-        def running() -> list[str]:
-            return [
-                found
-                for found, pod in pods().items()
-                if found.startswith(name) and pod["status"].get("phase") == "Running"
-            ]
-
-        until(running, seconds=30, what=f"{name} does not run on {node}")
-        return running()[0]
-
-    return make
-
-
-@pytest.fixture
-def guarded(lab_api: Api, node: str, runs: Callable[[JSON], str], make_object: MakeObject) -> str:
+def guarded(lab_api: Api, node: str, runs: Runs, make_object: MakeObject) -> str:
     """The name of a pod that a budget protects, which allows nothing and was judged."""
     name = runs(interactive("guarded", work(node, user="grace")))
     make_object(disruption_budget("strict", NAMESPACE, {"release": "guarded"}))
     until(lambda: lab_api.get(BUDGET).get("status", {}).get("expectedPods"), seconds=20, what="no budget is judged")
     return name
-
-
-def work(node: str, **choices: Any) -> Work:
-    return Work(node=node, **{"grace_seconds": 1, "gpus": 0, **choices})
 
 
 def daemon_set(name: str, node: str, host_path: str = "") -> JSON:
@@ -119,7 +76,7 @@ def until_the_return(call: Callable[[], object]) -> None:
 
 
 def test_budget_that_allows_nothing_is_waited_for_and_whoever_blocks_is_named(
-    lab_api: Api, settings: Settings, node: str, guarded: str, runs: Callable[[JSON], str], pods: Pods
+    lab_api: Api, settings: Settings, node: str, guarded: str, runs: Runs, pods: Pods
 ) -> None:
     runs(training("free", work(node)))
     uid = pods()[guarded]["metadata"]["uid"]
@@ -197,7 +154,7 @@ def test_pods_of_daemon_sets_run_until_the_workloads_are_gone_before_the_taint(
     lab: Lab,
     lab_api: Api,
     node: str,
-    runs: Callable[[JSON], str],
+    runs: Runs,
     pods: Pods,
     options: PlannedOptions,
     host_path: str,
@@ -231,7 +188,7 @@ def test_pods_of_daemon_sets_run_until_the_workloads_are_gone_before_the_taint(
 
 
 def test_interactive_work_that_comes_during_the_eviction_is_not_evicted(
-    lab: Lab, lab_api: Api, node: str, runs: Callable[[JSON], str], make_object: MakeObject, pods: Pods
+    lab: Lab, lab_api: Api, node: str, runs: Runs, make_object: MakeObject, pods: Pods
 ) -> None:
     runs(training("slow", work(node, lingers=2, grace_seconds=10)))
     made: list[str] = []
