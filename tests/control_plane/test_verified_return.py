@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +11,11 @@ from cluster.config import ChecksSettings, Settings
 from cluster.errors import Blocked, Failed
 from lab.api import Api
 from lab.layout import Lab
-from lab.patience import until
 from lab.simulated.control import request
 from tests.control_plane import driving, recovering
 from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode
 from tests.control_plane.driving import UNATTENDED
-from tests.control_plane.kill_ground import Ground
-from tests.control_plane.killing_proxy import Relay
 from tests.control_plane.protocol_settings import SECOND, settings_of
 from tests.control_plane.protocol_states import cordoned, drained, machine_of, untouched
 
@@ -161,26 +155,5 @@ def test_smoke_pod_that_fails_keeps_the_node_out_and_says_how_and_none_is_ever_l
 
     record = driving.resume(using("smoke-ends"), node)
     assert "a pod that asks for one nvidia.com/gpu could use it" in record.steps["see-gpus"].proof
-    assert ours() == []
-    assert untouched(lab_api, node)
-
-
-@pytest.mark.long
-def test_smoke_pod_of_a_process_that_was_killed_is_deleted_by_whoever_goes_on(
-    lab: Lab, lab_api: Api, node: str, relay: Relay, tmp_path: Path
-) -> None:
-    def ours() -> list[str]:
-        return [one["metadata"]["uid"] for one in lab_api.items(PODS) if one["spec"]["nodeName"] == node]
-
-    ground = Ground(lab, lab_api, relay, tmp_path)
-    waits = {"DOWNTIME_CHECKS__SMOKE_POD": "localhost/kube/smoke-waits:1"}
-    driven = replace(ground, variables={**ground.variables, **waits}).start("run", node)
-    until(ours, seconds=120, what="no pod is run", every=0.2)
-    os.kill(driven.pid, signal.SIGKILL)
-    driven.wait()
-    left = ours()
-    assert len(left) == 1
-    record = driving.resume(settings_of(lab, checks={"smoke_pod": "localhost/kube/smoke-ends:1"}), node)
-    assert "could use it" in record.steps["see-gpus"].proof
     assert ours() == []
     assert untouched(lab_api, node)
