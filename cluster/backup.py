@@ -8,7 +8,7 @@ leaves a folder without a manifest: the gate names it, and a later backup remove
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,7 +22,7 @@ from cluster.encryption import Recipients
 from cluster.errors import Blocked, DowntimeError, Failed, LockLost, Misused
 from cluster.lock import Lock, Purpose
 from cluster.manifest import BY_LENGTH, Manifest, Part
-from cluster.part_source import Gathered
+from cluster.part_source import DeclaredSource, FileSource, Gathered
 from cluster.reach import MASKER
 from cluster.set_writer import SetWriter, new_set, refused_plaintext, remove_half
 from cluster.showing_sizes import size
@@ -103,9 +103,7 @@ def _take(
         gathered = _gathered(api, settings, gather, say)
         draft = _Draft(uid, asked, began, gathered)
         manifest, verdict = _finished(store, settings, draft, recipients, say, clock, lock)
-        removed, failed = _pruned(api, store, settings.recovery, uid, lock, clock)
-        if not failed:
-            failed = made_for_a_set.tidy(store, gathered.sources)
+        removed, failed = _pruned(api, store, settings.recovery, uid, lock, clock, gathered.sources)
     finally:
         lock.release()
     for set_id in removed:
@@ -276,6 +274,7 @@ def _pruned(
     uid: str,
     lock: Lock,
     clock: Callable[[], datetime],
+    sources: Sequence[FileSource | DeclaredSource] = (),
 ) -> tuple[list[str], list[str]]:
     """The old sets that were removed, and what speaks against it, in sentences. The new set is good whatever comes."""
     try:
@@ -283,7 +282,10 @@ def _pruned(
         doubt = keeping.doubt(clock(), api.server_time())
     except DowntimeError as error:
         doubt = error.message
-    return ([], [f"no old set was removed: {doubt}"]) if doubt else keeping.prune(store, settings, uid, clock())
+    if doubt:
+        return [], [f"no old set was removed: {doubt}"]
+    # Sets that are held back are no reason to keep what no set names.
+    return keeping.prune(store, settings, uid, clock(), lambda: made_for_a_set.tidy(store, sources))
 
 
 def _report(

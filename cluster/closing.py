@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster import admission, ownership, scheduling, stand_in
+from cluster import admission, ownership, scheduling, smoke_pod, stand_in
 from cluster.downtime import Downtime
 from cluster.errors import Failed
 from cluster.step import Seen, Step
@@ -13,6 +13,8 @@ def _not_yet(_: Downtime) -> Seen | None:
 
 
 def _leave(downtime: Downtime) -> None:
+    # Here, since every course that a downtime takes ends here: a step that makes one may not be among its steps.
+    smoke_pod.forget_leftover(downtime)
     if downtime.find_node() is not None:
         downtime.change_node(lambda old: ownership.unmarked(old, downtime.record.id))
     stand_in.hand_over(downtime)

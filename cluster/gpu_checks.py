@@ -17,6 +17,8 @@ from cluster.xid_errors import KernelLog
 
 _WHOLE = "nvidia.com/gpu"
 _MOST_NAMED = 16
+# What switches off a check that is no yes or no.
+_OFF = {"host": '"never"', "smoke_pod": '""'}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ def failed(checks: Iterable[Check]) -> list[Check]:
 def said(checks: Iterable[Check]) -> str:
     """Checks in words, for one sentence."""
     return "; ".join(f"{one.text} [{one.name}]" if one.state == "failed" else one.text for one in checks)
+
+
+def switches(found: Iterable[Check]) -> str:
+    """How checks that do not fit a cluster are switched off, in a sentence."""
+    named = ", ".join(f"{one.name} = {_OFF.get(one.name, 'false')}" for one in found)
+    return f"A check that does not fit this cluster can be switched off: {named} under [checks] in the configuration."
 
 
 def judge(facts: GpuFacts, found: Found, enough: Mapping[str, int], settings: ChecksSettings) -> list[Check]:

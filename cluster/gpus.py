@@ -37,7 +37,6 @@ def missing(recorded: dict[str, int], now: dict[str, int]) -> dict[str, tuple[in
 def _nothing_to_see(downtime: Downtime) -> Seen | None:
     recorded = expected(downtime.record)
     if not any(recorded.values()):
-        smoke_pod.forget_leftover(downtime)
         return Seen("it had no GPUs, or is to have none")
     found = downtime.see_node()
     if node.drained_by_taint(found) and not ownership.owns(found, downtime.record.id, "taint"):
@@ -104,16 +103,14 @@ def _not_there(downtime: Downtime, seconds: float) -> Failed:
 
 
 def _in_doubt(downtime: Downtime, found: list[Check]) -> Failed:
-    off = {"host": '"never"', smoke_pod.NAME: '""'}
-    switches = ", ".join(f"{one.name} = {off.get(one.name, 'false')}" for one in found)
     counted = any(one.name == "gpu_count" for one in found)
     fewer = f" GPUs that were removed on purpose: 'downtime resume {downtime.node} --accept-gpus N'." if counted else ""
     return Failed(
         "gpu-checks-failed",
         f"{downtime.node} is up, and its GPUs can be allocated, but not all is well with them: "
         f"{gpu_checks.said(found)}. It stays cordoned",
-        f"See to it on the machine; then 'downtime resume {downtime.node}' looks again. A check that does not fit "
-        f"this cluster can be switched off: {switches} under [checks] in the configuration.{fewer}",
+        f"See to it on the machine; then 'downtime resume {downtime.node}' looks again. {gpu_checks.switches(found)}"
+        f"{fewer}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -42,11 +42,18 @@ def doubt(now: datetime, server_time: datetime | None) -> str:
 
 
 def prune(
-    store: WritableStore, settings: RecoverySettings, cluster_uid: str, now: datetime
+    store: WritableStore,
+    settings: RecoverySettings,
+    cluster_uid: str,
+    now: datetime,
+    tidy: Callable[[], list[str]],
 ) -> tuple[list[str], list[str]]:
     """Remove what is not kept: the ids that are gone, and in sentences what could not be done. Never raises.
 
     To be called after a new set was taken and found good, by whoever holds the lock of backups.
+
+    Args:
+        tidy: removes what no set names any more, and says what it could not; not called where the store is in doubt.
     """
     keeping = Keeping(
         settings.keep_sets,
@@ -66,7 +73,7 @@ def prune(
             removed.append(set_id)
         except DowntimeError as error:
             failed.append(f"the old set {set_id} could not be removed: {error.message}")
-    return removed, failed
+    return removed, [*failed, *tidy()]
 
 
 def _held(known: Sequence[KnownSet], now: datetime, keeping: Keeping, gone: Sequence[str]) -> list[str]:
@@ -104,6 +111,7 @@ def _look_at(
         ours = seen.half_taken and OUR_NAME.fullmatch(entry.id) is not None
         return None, KnownSet(entry.id, entry.taken, ours, half_taken=seen.half_taken)
     known = KnownSet(entry.id, seen.manifest.began, seen.manifest.cluster_uid == settings.cluster_uid)
+    known = replace(known, accepted=bool(seen.manifest.smaller_accepted_by))
     good = check_lines.good(judge_set(seen, now, settings, depth="sizes"))
     return seen.manifest, replace(known, good=good, rehearsed=_rehearsed(seen.notes) if good else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cluster import etcd_quorum, eviction, gpu_checks, gpus, outage, probing, staying_behind, verified_return
@@ -10,6 +11,7 @@ from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Failed
+from cluster.gpu_checks import Check
 from cluster.signs_of_life import sees_renewals
 from cluster.step import Seen, Step
 
@@ -46,8 +48,13 @@ def stuck(pods: list[Object]) -> list[Object]:
 def _missing(downtime: Downtime) -> list[str]:
     found, now = downtime.record.found, downtime.see_node()
     said = missing(now, eviction.of_node(downtime), found.daemons, found.gpus)
-    unfinished = verified_return.labels_unfinished(downtime, now) if any(found.gpus.values()) else ""
-    return [*said, *([unfinished] if unfinished else [])]
+    return [*said, *(gpu_checks.said([one]) for one in _unsliced(downtime, now))]
+
+
+def _unsliced(downtime: Downtime, now: Object) -> list[Check]:
+    any_gpus = any(downtime.record.found.gpus.values())
+    unfinished = verified_return.labels_unfinished(downtime, now) if any_gpus else ""
+    return [Check("mig", "failed", unfinished)] if unfinished else []
 
 
 def _not_looked_at(_: Downtime) -> Seen | None:
@@ -60,10 +67,10 @@ def _see_services(downtime: Downtime) -> Seen:
     if not sees_renewals(downtime, seconds):
         raise _not_in_order(downtime, ["its kubelet does not renew the node's lease"])
     if probing.probe(lambda: None if _missing(downtime) else True, seconds, first=1.0) is None:
-        raise _not_in_order(downtime, _missing(downtime))
+        raise _not_in_order(downtime, _missing(downtime), _unsliced(downtime, downtime.see_node()))
     checks = verified_return.of_returned_host(downtime)
     if gpu_checks.failed(checks):
-        raise _not_in_order(downtime, [gpu_checks.said(gpu_checks.failed(checks))])
+        raise _not_in_order(downtime, [gpu_checks.said(gpu_checks.failed(checks))], gpu_checks.failed(checks))
     etcd = etcd_quorum.see_member_back(downtime)
     found = downtime.record.found
     counted = ", ".join(f"{count} {name}" for name, count in sorted(found.gpus.items()) if count)
@@ -71,12 +78,13 @@ def _see_services(downtime: Downtime) -> Seen:
     return Seen("; ".join([proof, *(one.text for one in checks)]))
 
 
-def _not_in_order(downtime: Downtime, lacking: list[str]) -> Failed:
+def _not_in_order(downtime: Downtime, lacking: list[str], checks: Sequence[Check] = ()) -> Failed:
+    switches = f" {gpu_checks.switches(checks)}" if checks else ""
     return Failed(
         "services-missing",
         f"{downtime.node} came back by itself, but not all of it: {'; '.join(lacking)}. Nothing was done to it",
         f"See to these; then 'downtime resume {downtime.node}' looks again, or 'downtime abort {downtime.node}' and "
-        f"'downtime run planned {downtime.node}' take it out of service.",
+        f"'downtime run planned {downtime.node}' take it out of service.{switches}",
     )
 
 

@@ -8,6 +8,8 @@ Decisions, where the settings leave room:
 - Age alone never leaves fewer than two good sets: the newest may be whole, and be of a database that was emptied.
 - While the newest good set is smaller than earlier ones (``shrinking``), the two newest that are not stay, whatever
   count and age say: however many nights an emptied database is saved, what was in it is not pushed out.
+- The newest set that a person accepted as it is stays as long as any older good one does: what was accepted would be
+  forgotten with it, and every new set be smaller than that older one again.
 - The newest set that passed a rehearsal stays as long as that rehearsal counts: the gate asks for it.
 - What is not known to be this cluster's own set stays: of another cluster, with a manifest that is damaged or newer,
   or in the future.
@@ -36,6 +38,7 @@ class KnownSet:
         half_taken: without a manifest.
         good: nothing but its age speaks against it.
         smaller: a part of it is half as large as in an earlier good set, or less, and nobody accepted that.
+        accepted: a person said that it may be smaller than earlier ones.
         rehearsed: when it was last restored in rehearsal with success.
     """
 
@@ -45,6 +48,7 @@ class KnownSet:
     half_taken: bool = False
     good: bool = False
     smaller: bool = False
+    accepted: bool = False
     rehearsed: datetime | None = None
 
 
@@ -84,6 +88,7 @@ def expired(known: Sequence[KnownSet], now: datetime, keeping: Keeping) -> tuple
     kept = [pair for at, pair in enumerate(counted) if at < KEPT_AT_ANY_AGE or now - pair[0] <= keeping.age]
     oldest = kept[-1][0]
     stays = {each.id for _, each in kept} | _rehearsed(good, now, keeping) | _before_shrinking(good)
+    stays |= _accepted(good, stays)
     gone = [
         each.id
         for began, each in dated
@@ -97,6 +102,11 @@ def _before_shrinking(good: Sequence[tuple[datetime, KnownSet]]) -> set[str]:
     if not good[0][1].smaller:
         return set()
     return {each.id for each in [each for _, each in good if not each.smaller][:KEPT_AT_ANY_AGE]}
+
+
+def _accepted(good: Sequence[tuple[datetime, KnownSet]], stays: set[str]) -> set[str]:
+    at = next((at for at, (_, each) in enumerate(good) if each.accepted), len(good))
+    return {each.id for _, each in good[at : at + 1] if any(older.id in stays for _, older in good[at + 1 :])}
 
 
 def _rehearsed(good: Sequence[tuple[datetime, KnownSet]], now: datetime, keeping: Keeping) -> set[str]:

@@ -8,10 +8,10 @@ whoever goes on.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from cluster import eviction, names, node, probing
+from cluster import eviction, names, node, pod_requests, probing, taints
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.api_errors import Conflict, NotFound
@@ -19,10 +19,12 @@ from cluster.config import ChecksSettings
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError
 from cluster.gpu_checks import Check
+from cluster.node import Taint
 from cluster.watching import until
 
 NAME = "smoke_pod"
 LABEL = "runai-downtime/smoke-pod"
+EPOCH = "runai-downtime/epoch"
 _PODS = f"/api/v1/namespaces/{names.NAMESPACE}/pods"
 _END_SECONDS = 60.0
 _LONGEST = 500
@@ -38,25 +40,36 @@ def check(downtime: Downtime, wanted: Mapping[str, int]) -> list[Check]:
     Raises:
         LockLost: somebody else goes on with this downtime.
     """
-    settings, record = downtime.settings.checks, downtime.record
+    settings = downtime.settings.checks
     resource = _resource(wanted)
     if not settings.smoke_pod or not resource:
+        forget_leftover(downtime)
         return []
-    found = downtime.see_node()
-    if record.aborted and node.boot_id(found) == record.found.boot_id:
-        return [Check(NAME, "skipped", "the machine was not restarted: no pod was run on it")]
-    if _free(downtime, found, resource) < 1:
-        return [Check(NAME, "skipped", f"no pod was run on it: no {resource} is free")]
     downtime.lock.check()
     try:
         forget(downtime)
-        return [_run(downtime, resource)]
+        return [_skipped(downtime, resource) or _run(downtime, resource)]
     except Blocked as error:
         return [Check(NAME, "failed", f"no pod can be run on it: {error.message}")]
 
 
-def body(name: str, downtime_id: str, resource: str, settings: ChecksSettings) -> Object:
+def _skipped(downtime: Downtime, resource: str) -> Check | None:
+    record, found = downtime.record, downtime.see_node()
+    if record.aborted and node.boot_id(found) == record.found.boot_id:
+        return Check(NAME, "skipped", "the machine was not restarted: no pod was run on it")
+    if _free(downtime, found, resource) < 1:
+        return Check(NAME, "skipped", f"no pod was run on it: no {resource} is free")
+    return None
+
+
+def body(
+    name: str, downtime_id: str, epoch: int, resource: str, settings: ChecksSettings, found: Iterable[Taint] = ()
+) -> Object:
     """The pod: no more rights than the strictest Pod Security Standard allows. Pure.
+
+    Args:
+        epoch: of the lock of whoever makes it.
+        found: the taints of the node. Those that are there for good are tolerated; a drain takes it away.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     """
@@ -79,7 +92,7 @@ def body(name: str, downtime_id: str, resource: str, settings: ChecksSettings) -
         "terminationGracePeriodSeconds": 2,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
+        "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}, *_tolerations(found)],
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 65534,
@@ -90,7 +103,7 @@ def body(name: str, downtime_id: str, resource: str, settings: ChecksSettings) -
     }
     if settings.smoke_runtime_class:
         spec["runtimeClassName"] = settings.smoke_runtime_class
-    labels = {LABEL: downtime_id, names.NODE_LABEL: names.node_label(name)}
+    labels = {LABEL: downtime_id, EPOCH: str(epoch), names.NODE_LABEL: names.node_label(name)}
     metadata = {"name": _name(name), "namespace": names.NAMESPACE, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
@@ -102,23 +115,46 @@ def forget(downtime: Downtime) -> None:
         Blocked: it does not go, or must not be deleted.
         DowntimeError: the API server cannot be reached.
     """
-    path = f"{_PODS}/{_name(downtime.node)}"
-    if not downtime.api.delete(path):
-        return
-    if probing.probe(lambda: True if downtime.api.get(path) is None else None, _END_SECONDS) is None:
+    left = _there(downtime)
+    if left is not None:
+        _delete(downtime, pod_.uid(left))
+        _see_gone(downtime, pod_.uid(left))
+
+
+def forget_leftover(downtime: Downtime) -> None:
+    """Delete what a process that was killed may have left, where none is run any more: it ends by itself anyway.
+
+    Whatever the settings say now: they may have been others when it was made.
+
+    Raises:
+        LockLost: somebody else goes on with this downtime.
+    """
+    downtime.lock.check()
+    with contextlib.suppress(DowntimeError):
+        left = _there(downtime)
+        if left is not None:
+            _delete(downtime, pod_.uid(left))
+
+
+def _there(downtime: Downtime) -> Object | None:
+    return downtime.api.get(f"{_PODS}/{_name(downtime.node)}")
+
+
+def _delete(downtime: Downtime, uid: str) -> None:
+    # Another one of that name is somebody else's: of who goes on with this downtime, after this process was overtaken.
+    with contextlib.suppress(Conflict):
+        downtime.api.delete(f"{_PODS}/{_name(downtime.node)}", uid=uid)
+
+
+def _see_gone(downtime: Downtime, uid: str) -> None:
+    gone = probing.probe(lambda: True if pod_.uid(_there(downtime) or {}) != uid else None, _END_SECONDS)
+    if gone is None:
         raise Blocked(
             "smoke-pod-stays",
             f"the pod {names.NAMESPACE}/{_name(downtime.node)} of this check does not end: a program that waits for a "
             "broken GPU can't be killed",
             f"See to the machine; 'downtime resume {downtime.node}' tries again.",
         )
-
-
-def forget_leftover(downtime: Downtime) -> None:
-    """Delete what a process that was killed may have left, where none is run any more: it ends by itself anyway."""
-    if downtime.settings.checks.smoke_pod and "see-gpus" in downtime.record.steps:
-        with contextlib.suppress(DowntimeError):
-            downtime.api.delete(f"{_PODS}/{_name(downtime.node)}")
 
 
 def outcome(pod: Object) -> tuple[_Phase, str] | None:
@@ -147,15 +183,21 @@ def waiting_for(pod: Object) -> str:
 def _run(downtime: Downtime, resource: str) -> Check:
     settings = downtime.settings.checks
     downtime.say("see-gpus", f"a pod of {settings.smoke_pod} that asks for one {resource}")
-    seconds = settings.smoke_seconds
+    seconds, uid = settings.smoke_seconds, ""
+    taken = node.taints(downtime.see_node())
+    wanted = body(downtime.node, downtime.record.id, downtime.lock.epoch, resource, settings, taken)
     try:
-        with contextlib.suppress(Conflict):
-            # Made already: by this request, whose answer was lost.
-            downtime.api.create(_PODS, body(downtime.node, downtime.record.id, resource, settings))
+        try:
+            uid = pod_.uid(downtime.api.create(_PODS, wanted))
+        except Conflict:
+            # Made already: by this request, whose answer was lost, or by who goes on in the place of this process.
+            uid = _own(downtime)
+        if not uid:
+            return Check(NAME, "failed", "no pod can be run on it: another process runs one")
         last: list[Object] = []
 
         def judge(now: dict[str, Object]) -> tuple[_Phase, str] | None:
-            last[:] = list(now.values())
+            last[:] = [one for one in now.values() if pod_.uid(one) == uid]
             return outcome(last[0]) if last else None
 
         ended = until(downtime.api, _PODS, judge, seconds, fields=f"metadata.name={_name(downtime.node)}")
@@ -163,8 +205,10 @@ def _run(downtime: Downtime, resource: str) -> Check:
         return Check(NAME, "failed", f"no pod can be run on it: {error.message}")
     finally:
         with contextlib.suppress(DowntimeError):
-            downtime.api.delete(f"{_PODS}/{_name(downtime.node)}")
-    forget(downtime)
+            # Nothing is known of it where the request to make it failed: it may have arrived.
+            if own := uid or _own(downtime):
+                _delete(downtime, own)
+    _see_gone(downtime, uid)
     if ended is None:
         why = waiting_for(last[0]) if last else "somebody deleted it"
         return Check(NAME, "failed", f"a pod that asks for one {resource} did not end within {seconds:.0f} s: {why}")
@@ -179,15 +223,36 @@ def _resource(wanted: Mapping[str, int]) -> str:
     return next((name for name in there if name == "nvidia.com/gpu"), next(iter(sorted(there)), ""))
 
 
+def _own(downtime: Downtime) -> str:
+    """The uid of the pod that this process made; empty: there is none."""
+    found = _there(downtime) or {}
+    labels = pod_.labels(found)
+    ours = (labels.get(LABEL), labels.get(EPOCH)) == (downtime.record.id, str(downtime.lock.epoch))
+    return pod_.uid(found) if ours else ""
+
+
+def _tolerations(found: Iterable[Taint]) -> list[Object]:
+    """For what stands on the node for good: a kubelet evicts who does not tolerate it, and its pods do."""
+    return [
+        {"key": one["key"], "operator": "Equal", "value": one.get("value", ""), "effect": "NoExecute"}
+        for one in found
+        if one.get("effect") == "NoExecute" and not (taints.is_drain(one) or taints.is_condition(one))
+    ]
+
+
 def _free(downtime: Downtime, found: Object, resource: str) -> float:
     own = (names.NAMESPACE, _name(downtime.node))
-    used = 0.0
-    for pod in eviction.of_node(downtime):
-        if not pod_.is_finished(pod) and (pod_.namespace(pod), pod_.name(pod)) != own:
-            containers = pod_.objects(pod_.mapping(pod.get("spec")).get("containers"))
-            limits = [pod_.mapping(pod_.mapping(one.get("resources")).get("limits")) for one in containers]
-            used += sum(pod_.number(one.get(resource, 0)) for one in limits)
-    return node.gpus(found).get(resource, 0) - used
+    pods = [pod for pod in eviction.of_node(downtime) if (pod_.namespace(pod), pod_.name(pod)) != own]
+    return free(found, pods, resource)
+
+
+def free(found: Object, pods: Iterable[Object], resource: str) -> float:
+    """How many of a resource no pod on the node has; 0: what one asks for cannot be read. Pure."""
+    try:
+        used = sum(pod_requests.of(pod).get(resource, 0) for pod in pods if not pod_.is_finished(pod))
+    except ValueError:
+        return 0.0
+    return float(node.gpus(found).get(resource, 0) - used)
 
 
 def _name(node_name: str) -> str:

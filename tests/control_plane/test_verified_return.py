@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.config import Settings
+from cluster import smoke_pod
+from cluster.config import ChecksSettings, Settings
 from cluster.errors import Blocked, Failed
 from lab.api import Api
 from lab.layout import Lab
@@ -17,6 +18,8 @@ from tests.control_plane.conftest import MakeNode
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.protocol_settings import SECOND, settings_of
 from tests.control_plane.protocol_states import cordoned, drained, machine_of, untouched
+
+PODS = "/api/v1/namespaces/runai-downtime/pods"
 
 
 @pytest.fixture
@@ -97,6 +100,9 @@ def test_node_that_somebody_uncordons_before_its_gpus_were_seen_is_cordoned_agai
     def uncordon(step: str, text: str) -> None:
         if step == "see-gpus" and text == "begins":
             lab_api.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": None}})
+            # As a process leaves it that was killed, before somebody switched it off.
+            of_then = ChecksSettings(smoke_pod="localhost/kube/smoke-waits:1")
+            lab_api.create(PODS, smoke_pod.body(node, "killed", 1, "nvidia.com/gpu", of_then))
 
     with pytest.raises(Blocked):
         driving.run(settings, node, UNATTENDED, refuse)
@@ -104,9 +110,11 @@ def test_node_that_somebody_uncordons_before_its_gpus_were_seen_is_cordoned_agai
         driving.abort(settings, node, uncordon)
     assert error.value.code == "gpus-missing"
     assert cordoned(lab_api, node)
+    assert node in [pod["spec"]["nodeName"] for pod in lab_api.items(PODS)]
     fault(lab, node, "gpu-lost", present=False)
     driving.resume(settings, node)
     assert untouched(lab_api, node)
+    assert node not in [pod["spec"]["nodeName"] for pod in lab_api.items(PODS)]
     record = recovering.record_of(settings, node)
     assert "the machine was not restarted: it was not looked at" in record.steps["see-gpus"].proof
     again = f"{node} was uncordoned by somebody else before its GPUs were seen: it was cordoned again"
@@ -122,8 +130,7 @@ def test_smoke_pod_that_fails_keeps_the_node_out_and_says_how_and_none_is_ever_l
         return settings_of(lab, checks={"smoke_pod": f"localhost/kube/{image}:1", **more})
 
     def ours() -> list[str]:
-        pods = lab_api.items("/api/v1/namespaces/runai-downtime/pods")
-        return [pod["metadata"]["name"] for pod in pods if pod["spec"]["nodeName"] == node]
+        return [pod["metadata"]["name"] for pod in lab_api.items(PODS) if pod["spec"]["nodeName"] == node]
 
     made: list[str] = []
 

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
-from cluster import consent, dead_kubelet, held, node_services, outage, ownership, power_reset, proven_off
+import pytest
+
+from cluster import (
+    consent,
+    dead_kubelet,
+    eviction,
+    held,
+    node_services,
+    outage,
+    ownership,
+    power_reset,
+    proven_off,
+    verified_return,
+)
 from cluster import node as node_
+from cluster.config import ChecksSettings
+from cluster.errors import Failed
+from cluster.gpu_checks import Check
 from cluster.options import UnplannedOptions
-from cluster.record import Approval, StepState
+from cluster.record import Approval, Found, StepState
 from tests.unit.outage_cases import recovery
 from tests.unit.planning_cases import NOW, RECORD_ID, node
 from tests.unit.pod_objects import pod
@@ -86,6 +104,34 @@ def test_what_is_held_is_named() -> None:
     assert holds
     assert str(holds) == "1 pods: runai-team-a/web: was not deleted yet, 1 volumes: csi-1"
     assert not held.of([], [])
+
+
+def test_what_a_node_that_came_back_lacks_is_named_with_its_check_and_how_that_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a node whose label says pending for ever can never be given back."""
+    found = node()
+    found["metadata"]["labels"] = {"nvidia.com/mig.config": "all-1g.5gb", "nvidia.com/mig.config.state": "pending"}
+    found["status"]["allocatable"] = {"nvidia.com/gpu": "8"}
+    monkeypatch.setattr(node_services, "sees_renewals", lambda *_: True)
+    monkeypatch.setattr(eviction, "of_node", lambda _: [])
+    recorded = Found(gpus={"nvidia.com/gpu": 8}, labels={"nvidia.com/mig.config.state": "success"})
+    settings = SimpleNamespace(checks=ChecksSettings(), drain=SimpleNamespace(gpu_minutes=0.0))
+    downtime: Any = SimpleNamespace(
+        node="gpu-1", settings=settings, record=SimpleNamespace(found=recorded), see_node=lambda: found
+    )
+    with pytest.raises(Failed) as error:
+        node_services.SEE_SERVICES.verify(downtime)
+    assert "[mig]" in error.value.message
+    assert "can be switched off: mig = false under [checks]" in error.value.remedy
+
+    found["metadata"]["labels"] = {}
+    failed = [Check("host", "failed", "it cannot be looked at"), Check("xid", "failed", "Xid 79")]
+    monkeypatch.setattr(verified_return, "of_returned_host", lambda _: failed)
+    with pytest.raises(Failed) as error:
+        node_services.SEE_SERVICES.verify(downtime)
+    assert "Xid 79 [xid]" in error.value.message
+    assert 'host = "never", xid = false under [checks]' in error.value.remedy
 
 
 def test_services_are_back_only_with_all_daemons_and_gpus() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,15 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from cluster import backup, gate
+from cluster import backup, gate, keeping, rehearsal_store
 from cluster.config import RecoverySettings
 from cluster.errors import LockLost, Unreachable
 from cluster.evidence import GateSettings
-from cluster.part_source import Gathered
+from cluster.manifest import External
+from cluster.part_source import DeclaredSource, Gathered
+from cluster.rehearsal_note import RehearsalNote
 from cluster.store_writing import WritableStore
+from cluster.verdict import Line
 from lab.dump_file import dump
 from tests.unit.backup_sets import FILES, NOW, UID, document, id_of, write
 
@@ -53,6 +57,7 @@ def removed(
     lock: Any = None,
     new: dict[str, bytes] = LARGE,
     days: float = 7,
+    sources: Sequence[DeclaredSource] = (),
     **more: Any,
 ) -> tuple[list[str], list[str]]:
     """What is removed after a set with these files was taken, where there are four of 8 to 11 days."""
@@ -64,7 +69,7 @@ def removed(
     assert verdict.verdict == "passed"
     settings = RecoverySettings(store=str(folder), keep_days=days)
     server, held = cast(Any, api or StandInApi()), cast(Any, lock or StandInLock())
-    return backup._pruned(server, store, settings, UID, held, lambda: NOW)
+    return backup._pruned(server, store, settings, UID, held, lambda: NOW, sources)
 
 
 def test_sets_that_are_too_old_go_and_two_good_ones_stay(tmp_path: Path) -> None:
@@ -115,6 +120,54 @@ def test_later_sets_are_compared_with_the_one_that_was_accepted(tmp_path: Path) 
         write(tmp_path, document(NEW, files), files)
         verdict = gate.check_set(store, id_of(NEW), settings=settings, clock=lambda: NOW)
         assert [line.level for line in verdict.lines if line.check == "previous-set"] == [level]
+
+
+def test_an_acceptance_is_not_forgotten_while_a_larger_set_is_kept(tmp_path: Path) -> None:
+    accepted, rehearsed = NOW - timedelta(days=20), NOW - timedelta(days=30)
+    write(tmp_path, document(rehearsed, LARGE), LARGE)
+    line = Line(check="restored", level="PASS", reason="it was")
+    ended = NOW - timedelta(days=1)
+    note = RehearsalNote(set=id_of(rehearsed), began=ended, finished=ended, result="PASS", lines=(line,))
+    rehearsal_store.write(WritableStore(str(tmp_path)), note)
+    write(tmp_path, document(accepted, EMPTIED, smaller_accepted_by="anna"), EMPTIED)
+    for day in range(3):
+        write(tmp_path, document(NOW - timedelta(days=day, minutes=5), EMPTIED), EMPTIED)
+    store = WritableStore(str(tmp_path))
+    settings = RecoverySettings(store=str(tmp_path), keep_sets=2, rehearsal_max_age_days=30)
+    gone, warnings = keeping.prune(store, settings, UID, NOW, list)
+    assert (gone, warnings) == ([id_of(NOW - timedelta(days=2, minutes=5))], [])
+    assert {id_of(accepted), id_of(rehearsed)} <= set(store.ids())
+    verdict = gate.check_set(store, id_of(NEW), settings=GateSettings(UID), clock=lambda: NOW)
+    assert [line.level for line in verdict.lines if line.check == "previous-set"] == ["PASS"]
+
+
+def test_snapshots_that_no_set_names_go_although_sets_are_held_back(tmp_path: Path) -> None:
+    tidied: list[Any] = []
+
+    def tidy(kept: Any) -> None:
+        tidied.append(kept)
+        raise Unreachable("unreachable", "the API server is away", "")
+
+    source = DeclaredSource("metrics", "thanos", External(where="x", taken=NOW), tidy=tidy)
+    _, (held, snapshots) = removed(tmp_path, new=EMPTIED, sources=[source])
+    assert "newer sets are much smaller" in held
+    assert snapshots == "older snapshots were not removed: the API server is away"
+    assert len(tidied) == 1
+
+
+def test_no_snapshot_goes_while_the_store_or_the_lock_is_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[Any] = []
+    source = DeclaredSource("metrics", "thanos", External(where="x", taken=NOW), tidy=tidied.append)
+    removed(tmp_path, StandInApi(away=True), sources=[source])
+
+    def away(*_: Any) -> Any:
+        raise Unreachable("unreachable", "the store is away", "")
+
+    monkeypatch.setattr(keeping, "_look_at_all", away)
+    _, (warning,) = removed(tmp_path, sources=[source])
+    assert (warning, tidied) == ("no old set was removed: the store is away", [])
 
 
 @pytest.mark.parametrize("hours", [-30, 30])

@@ -96,6 +96,16 @@ def test_smaller_sets_do_not_push_out_the_last_whole_ones() -> None:
     assert expired([a_set(-0.0), *smaller, *whole], NOW, keeping)[:3] == ids(whole[2], whole[1], whole[0])
 
 
+def test_an_accepted_set_stays_as_long_as_an_older_good_one_does() -> None:
+    """Else every new set would be smaller again than the one that is rehearsed."""
+    newer, accepted, older = [a_set(day) for day in (0, 1, 2)], a_set(20, accepted=True), a_set(30, accepted=True)
+    rehearsed = replace(a_set(40), rehearsed=NOW - DAY)
+    keeping = Keeping(3, 90 * DAY, rehearsal=30 * DAY)
+    assert expired([*newer, accepted, older, rehearsed], NOW, keeping) == ids(older)
+    assert expired([*newer, accepted, older, a_set(40)], NOW, keeping) == ids(a_set(40), older, accepted)
+    assert expired([*newer, replace(accepted, good=False), rehearsed], NOW, keeping) == ids(accepted)
+
+
 KNOWN = st.builds(
     lambda minutes, ours, half, good: KnownSet(
         id_of(NOW - timedelta(minutes=minutes)), NOW - timedelta(minutes=minutes), ours, half, good and not half

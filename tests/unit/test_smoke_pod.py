@@ -8,6 +8,7 @@ import pytest
 
 from cluster import smoke_pod
 from cluster.config import ChecksSettings
+from tests.unit.pod_objects import pod as a_pod
 
 JSON = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -15,7 +16,7 @@ SETTINGS = ChecksSettings(smoke_pod="registry.example.org/smoke:1")
 
 
 def made(settings: ChecksSettings = SETTINGS, node: str = "gpu-1") -> JSON:
-    return smoke_pod.body(node, "id-1", GPU, settings)
+    return smoke_pod.body(node, "id-1", 3, GPU, settings)
 
 
 def ended(phase: str, **status: Any) -> JSON:
@@ -38,6 +39,43 @@ def test_it_asks_for_one_gpu_of_that_node_and_goes_past_the_scheduler() -> None:
     assert spec["tolerations"] == [{"operator": "Exists", "effect": "NoSchedule"}], "a drain takes it away as well"
     assert spec["activeDeadlineSeconds"] > SETTINGS.smoke_seconds
     assert spec["restartPolicy"] == "Never"
+
+
+def test_it_tolerates_what_stands_on_its_node_for_good_and_nothing_else() -> None:
+    taken = [
+        {"key": "dedicated", "value": "team-b", "effect": "NoExecute"},
+        {"key": "reserved", "effect": "NoExecute"},
+        {"key": "dedicated", "value": "team-b", "effect": "NoSchedule"},
+        {"key": "runai", "value": "drain", "effect": "NoExecute"},
+        {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"},
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"},
+    ]
+    assert smoke_pod.body("gpu-1", "id-1", 3, GPU, SETTINGS, taken)["spec"]["tolerations"] == [
+        {"operator": "Exists", "effect": "NoSchedule"},
+        {"key": "dedicated", "operator": "Equal", "value": "team-b", "effect": "NoExecute"},
+        {"key": "reserved", "operator": "Equal", "value": "", "effect": "NoExecute"},
+    ]
+
+
+def asking(count: str) -> JSON:
+    return {"resources": {"limits": {GPU: count}}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "left"),
+    [
+        ([], 4),
+        ([a_pod(containers=[asking("1"), asking("2")])], 1),
+        ([a_pod(containers=[{}], initContainers=[{**asking("1"), "restartPolicy": "Always"}])], 3),
+        ([a_pod(containers=[asking("1")], initContainers=[asking("4")])], 0),
+        ([a_pod(phase="Succeeded", containers=[asking("4")])], 4),
+        ([a_pod(containers=[asking("many")])], 0),
+    ],
+    ids=["none", "containers", "a sidecar", "an init container", "an ended pod", "one that cannot be read"],
+)
+def test_a_gpu_is_free_as_the_scheduler_counts(pods: list[JSON], left: float) -> None:
+    node = {"metadata": {"name": "gpu-1"}, "status": {"allocatable": {GPU: "4"}}}
+    assert smoke_pod.free(node, pods, GPU) == left
 
 
 def test_it_has_no_more_rights_than_the_restricted_standard_allows() -> None:
