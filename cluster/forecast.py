@@ -17,26 +17,33 @@ Source: the filter plugins of kube-scheduler 1.34 (``NodeResourcesFit``, ``NodeA
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
+from cluster import alike, placement, quantities, rivalry, taints, unrest
 from cluster import node as node_
-from cluster import placement, quantities, rivalry, taints, unrest
 from cluster import pods as pod_
 from cluster.attachable import Limits
 from cluster.plan import Forecast
 from cluster.pod_requests import PODS
 from cluster.rivalry import Contested, Rivals
-from cluster.room import Claimant, Room, anti_affinity
+from cluster.room import REQUIRED, Claimant, Room, anti_affinity
 from cluster.unrest import Unrest
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _MOST_REASONS = 4
 _MOST_SHAPES = 200
+
+
+class _Places(NamedTuple):
+    """Where a pod fits beside what runs, and what is left there; from how many of these others keep it by a rule."""
+
+    gaps: Mapping[str, rivalry.Units]
+    kept: int = 0
+    why: str = ""
 
 
 class Market:
@@ -64,8 +71,18 @@ class Market:
         self._rooms = [room for room in rooms if room.name != leaving and room.name not in down]
         self._by_name = {room.name: room for room in self._rooms}
         self._claimants = list(claimants)
-        self._keys = {id(one): _key(one) for one in claimants}
+        self._keys = {id(one): alike.judged(one) for one in claimants}
+        self._kinds = {id(one): alike.rival(one) for one in claimants}
+        # That a pod stays in its node pool is told of itself; of a rival it is not relied on.
+        self._rivalling = {self._kinds[id(one)]: replace(one, pool=None) for one in claimants}
+        self._units: dict[str, tuple[rivalry.Units, rivalry.Units]] = {}
+        self._effort = rivalry.Effort()
         self._suited: dict[str, Mapping[str, str]] = {}
+        self._fitting: dict[object, Mapping[str, rivalry.Units]] = {}
+        self._placed: dict[object, _Places] = {}
+        self._choosy: dict[object, bool] = {}
+        self._held: dict[object, bool] = {}
+        self._entered: tuple[Unrest, dict[object, set[str]]] = (unrest.CALM, {})
         self._judged: dict[tuple[object, ...], str] = {}
         self._spare: dict[tuple[str, int | None], rivalry.Units | None] = {}
 
@@ -101,50 +118,90 @@ class Market:
             return pod.doubt or "what it asks for cannot be read"
         if now.displaced and self._is_choosy(pod):
             return "pods may be preempted, and it must not be together with one of them"
-        suited = self._reaching(pod, now)
-        closed = self._kept_apart(pod)
-        open_to = [room for room in self._rooms if not suited[room.name] and room.name not in closed]
-        asks = rivalry.units(pod.asks)
-        gaps = {room.name: gap for room in open_to if (gap := _gap(asks, room)) is not None}
-        if not gaps:
-            return self._reasons(pod, suited, open_to)
-        others = [one for one in self._claimants if one is not pod]
-        kept, who = self._kept_away(pod, [room for room in open_to if room.name in gaps], others)
-        if kept >= len(gaps):
-            return f"{who} wants room there as well, and must not be together with it"
+        gaps, kept, why = self._places(pod, now)
+        if why:
+            return why
         nodes = [Contested(name, gap, self._free(name, now) or {}) for name, gap in gaps.items()]
-        rivals = self._rivals(others, nodes, now)
+        rivals = self._rivals(pod, gaps, now)
         if isinstance(rivals, str):
             return f"what {rivals} asks for cannot be read, which wants room there as well"
         need = len(nodes) - kept
         if rivalry.at_most(nodes, rivals, now.displaced) < need:
             return ""
-        if not now.displaced and not rivalry.can_be_lost(need, nodes, rivals):
+        if not now.displaced and not rivalry.can_be_lost(need, nodes, rivals, self._effort):
             return ""
         number = sum(one.count for one in rivals)
         more = f"{number} other pod{'s' if number != 1 else ''} that move{'' if number != 1 else 's'}"
         there = "one node has" if len(nodes) == 1 else f"{len(nodes)} nodes have"
         return f"only {there} room for it, which {more} or wait{'' if number != 1 else 's'} may take first"
 
-    def _rivals(self, others: Sequence[Claimant], nodes: Sequence[Contested], now: Unrest) -> list[Rivals] | str:
+    def _places(self, pod: Claimant, now: Unrest) -> _Places:
+        """Where the pod fits, whoever may be preempted: the same for all that are judged alike."""
+        key = (self._keys[id(pod)], bool(pod.attaches and now.preemptors))
+        if key not in self._placed:
+            self._placed[key] = self._find_places(pod, now)
+        return self._placed[key]
+
+    def _find_places(self, pod: Claimant, now: Unrest) -> _Places:
+        suited = self._reaching(pod, now)
+        closed = self._kept_apart(pod)
+        open_to = [room for room in self._rooms if not suited[room.name] and room.name not in closed]
+        fitting = self._fits(pod)
+        gaps = {room.name: fitting[room.name] for room in open_to if room.name in fitting}
+        if not gaps:
+            return _Places(gaps, why=self._reasons(pod, suited, open_to))
+        others = [one for one in self._claimants if one is not pod]
+        kept, who = self._kept_away(pod, [room for room in open_to if room.name in gaps], others)
+        if kept >= len(gaps):
+            return _Places(gaps, kept, f"{who} wants room there as well, and must not be together with it")
+        return _Places(gaps, kept)
+
+    def _fits(self, pod: Claimant) -> Mapping[str, rivalry.Units]:
+        """By node where it fits by what is free: what is left there of what it asks for."""
+        key = alike.sizes(pod.asks)
+        if key not in self._fitting:
+            asks = rivalry.units(pod.asks or {})
+            self._fitting[key] = {room.name: gap for room in self._rooms if (gap := _gap(asks, room)) is not None}
+        return self._fitting[key]
+
+    def _rivals(self, pod: Claimant, gaps: Mapping[str, rivalry.Units], now: Unrest) -> list[Rivals] | str:
         """The pods that could take one of these nodes, those that are alike together; or one that cannot be read."""
+        counts = Counter(self._kinds[id(one)] for one in self._claimants if one is not pod)
         # For one that preempts room is kept where it did, even if it then finds a place elsewhere.
-        twice = {id(one) for one, _ in now.preemptors}
-        kinds: dict[tuple[object, ...], Rivals] = {}
-        for one in others:
-            # That a pod stays in its node pool is told of itself; of a rival it is not relied on.
-            suited = self._suits(replace(one, pool=None) if one.pool is not None else one)
-            if one.asks is None:
-                if any(not suited[node.name] for node in nodes):
+        counts.update(self._kinds[id(one)] for one, _ in now.preemptors if one is not pod)
+        found: dict[tuple[str, frozenset[str]], Rivals] = {}
+        for kind, count in counts.items():
+            one = self._rivalling[kind]
+            if one.asks is None or one.least is None:
+                if not gaps.keys().isdisjoint(_names(self._suits(one))):
                     return one.name
                 continue
-            asks = rivalry.units(one.asks)
-            its = frozenset(node.name for node in nodes if not suited[node.name] and rivalry.fits(asks, node.free))
+            if kind not in self._units:
+                self._units[kind] = rivalry.units(one.asks), rivalry.units(one.least)
+            asks, least = self._units[kind]
+            its = frozenset(gaps.keys() & self._enters(kind, least, now))
             if its:
-                key = (tuple(sorted(asks.items())), its)
-                before = kinds[key].count if key in kinds else 0
-                kinds[key] = Rivals(before + (2 if id(one) in twice else 1), asks, its)
-        return list(kinds.values())
+                key = (f"{alike.sizes(one.asks)} {alike.sizes(one.least)}", its)
+                before = found[key].count if key in found else 0
+                found[key] = Rivals(before + count, asks, its, least)
+        return list(found.values())
+
+    def _enters(self, kind: str, least: rivalry.Units, now: Unrest) -> set[str]:
+        """The nodes that pods of a kind could be put on, if pods end or are preempted there."""
+        if self._entered[0] is not now:
+            self._entered = (now, {})
+        known = self._entered[1]
+        if kind not in known:
+            one = self._rivalling[kind]
+            size = alike.sizes(one.least)
+            known[kind] = {name for name in _names(self._suits(one)) if self._holds(size, least, name, now)}
+        return known[kind]
+
+    def _holds(self, size: str, least: rivalry.Units, name: str, now: Unrest) -> bool:
+        key = (size, name, now.reach.get(name))
+        if key not in self._held:
+            self._held[key] = rivalry.fits(least, self._free(name, now) or {})
+        return self._held[key]
 
     def _free(self, name: str, now: Unrest) -> rivalry.Units | None:
         """What can be free for others on a node, if pods end or are preempted there."""
@@ -157,7 +214,11 @@ class Market:
         """Whether a pod that runs somewhere, and may be preempted, could keep it from a node."""
         if pod.ports or pod.attaches or anti_affinity(pod.pod):
             return True
-        return any(placement.keys_apart(one, pod.pod) for room in self._all for one in room.repelling)
+        key = self._keys[id(pod)]
+        if key not in self._choosy:
+            every = (one for room in self._all for one in room.repelling)
+            self._choosy[key] = any(placement.keys_apart(one, pod.pod) for one in every)
+        return self._choosy[key]
 
     def _kept_apart(self, pod: Claimant) -> set[str]:
         """The nodes that the pod is kept from by what runs there, or near there."""
@@ -203,7 +264,7 @@ class Market:
 
     def _suits(self, pod: Claimant) -> Mapping[str, str]:
         """By node: what keeps the pod away whatever else runs there; empty: nothing."""
-        key = _suit(pod)
+        key = alike.suit(pod)
         if key not in self._suited:
             self._suited[key] = {room.name: _objection(pod, room) for room in self._rooms}
         return self._suited[key]
@@ -233,31 +294,6 @@ class Market:
         return f"of {len(suited)} other node{'s' if len(suited) != 1 else ''}: {'; '.join(said)}"
 
 
-def _suit(pod: Claimant) -> str:
-    spec = pod_.mapping(pod.pod.get("spec"))
-    affinity = pod_.mapping(pod_.mapping(spec.get("affinity")).get("nodeAffinity")).get(_REQUIRED)
-    asked = [spec.get("nodeSelector"), affinity, spec.get("tolerations"), pod.pool, pod.volumes]
-    return json.dumps(asked, sort_keys=True)
-
-
-def _key(pod: Claimant) -> tuple[object, ...]:
-    """The same for pods that are judged alike."""
-    asks = tuple(sorted((pod.asks or {}).items()))
-    labels = tuple(sorted(pod_.labels(pod.pod).items()))
-    apart = json.dumps(anti_affinity(pod.pod), sort_keys=True)
-    own = (
-        pod.doubt,
-        pod_.namespace(pod.pod),
-        pod.priority,
-        pod.preempts,
-        pod.asks is None,
-        pod.ports,
-        pod.attaches,
-        pod.claims,
-    )
-    return (_suit(pod), asks, labels, apart, *own)
-
-
 def _names(suited: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name, why in suited.items() if not why)
 
@@ -279,7 +315,7 @@ def _objection(pod: Claimant, room: Room) -> str:
     if not placement.selected(pod.pod, room.node):
         return "without the labels that it asks for"
     for required in pod.volumes:
-        affinity = {"nodeAffinity": {_REQUIRED: required}}
+        affinity = {"nodeAffinity": {REQUIRED: required}}
         if not placement.selected({"spec": {"affinity": affinity}}, room.node):
             return "which its volume cannot be reached from"
     return ""

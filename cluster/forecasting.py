@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from cluster import nodes, pod_pages
+from cluster import node as node_
+from cluster import nodes, pod_pages, taints
 from cluster import pods as pod_
 from cluster.api import Api, Object
 from cluster.attachable import Limits, limits_of
@@ -66,7 +67,7 @@ def _forecasts(api: Api, seen: Observation, workloads: Sequence[Workload]) -> di
     volumes = volumes_of(api.iterate(_VOLUMES))
     here = pool(seen.node) if seen.node is not None else ""
     going = [pod for pod in seen.pods if moves(pod)]
-    rooms, waiting = gather(api, volumes, going)
+    rooms, waiting = gather(api, volumes, going, seen.down)
     moving = {pod_.full_name(pod): claimant(pod, volumes, here, moving=True) for pod in going}
     limits = _limits(api) if any(one.attaches for one in moving.values()) else Limits()
     market = Market(rooms, seen.node_name, seen.down, [*moving.values(), *waiting], limits)
@@ -91,17 +92,21 @@ def moves(pod: Object) -> bool:
     return pod_.must_go(pod) and not pod_.is_daemon(pod) and not pod_.is_finished(pod)
 
 
-def gather(api: Api, volumes: Volumes, going: Sequence[Object]) -> tuple[list[Room], list[Claimant]]:
-    """Every node with what is used of it, and the pods that are bound to none.
+def gather(
+    api: Api, volumes: Volumes, going: Sequence[Object], down: Collection[str] = ()
+) -> tuple[list[Room], list[Claimant]]:
+    """Every node with what is used of it, and the pods that want room: bound to none, or on a node that loses its pods.
 
     Args:
         going: the pods that move: they are counted nowhere.
+        down: nodes in downtime: what has not left them yet wants the same room.
     """
     rooms = {one.name: one for one in (Room(slim_node(found)) for found in nodes.every(api))}
     choosy = [slim(pod) for pod in going if anti_affinity(pod)]
     gone = {pod_.uid(pod) for pod in going}
     waiting: list[Claimant] = []
     sizes = Sizes()
+    emptying = {room.name for room in rooms.values() if room.name in down or _loses_pods(room.node)}
     for pod in api.iterate(_PODS, fields=_NOT_OVER, read=pod_pages.read):
         if pod_.uid(pod) in gone:
             continue
@@ -109,6 +114,8 @@ def gather(api: Api, volumes: Volumes, going: Sequence[Object]) -> tuple[list[Ro
         if where:
             if where in rooms:
                 rooms[where].add(pod, choosy, sizes)
+                if where in emptying and moves(pod):
+                    waiting.append(claimant(pod, volumes, pool(rooms[where].node)))
             continue
         waiting.append(claimant(pod, volumes))
         # Room was promised to it, for which others are being preempted: it counts there, and as one that waits.
@@ -116,3 +123,9 @@ def gather(api: Api, volumes: Volumes, going: Sequence[Object]) -> tuple[list[Ro
         if promised in rooms:
             rooms[promised].add(pod, choosy, sizes)
     return list(rooms.values()), waiting
+
+
+def _loses_pods(node: Object) -> bool:
+    """Whether what runs there is being driven out, whoever decided that."""
+    found = node_.taints(node)
+    return not node_.ready(node) or any(taints.is_drain(one) or node_.is_out_of_service(one) for one in found)

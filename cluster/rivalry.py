@@ -5,7 +5,7 @@ the pod's own request. Others are put only where they fit themselves, and each i
 
 :func:`at_most` is quick, and says of any number of nodes how many can be lost at most: one pod takes room on one node,
 and together they take no more than they ask for. :func:`can_be_lost` tries, for a few nodes and pods, whether so many
-can be lost at all; where that would take long, they can.
+can be lost at all; where that would take long, they can. All searches of a forecast share one :class:`Effort`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Units = Mapping[str, int]
 # up, of each pod (``Resource.Add`` of kube-scheduler 1.34).
 _PER_PIECE = {"cpu": 1000}
 _MOST_STEPS, _MOST_NODES, _MOST_RIVALS = 4000, 64, 128
+_MOST_EFFORT = 1_000_000
 PODS = "pods"
 
 
@@ -60,11 +61,23 @@ class Contested:
 
 @dataclass(frozen=True)
 class Rivals:
-    """Pods that are alike: so many, each asking for this, which can go to these nodes."""
+    """Pods that are alike: so many, each taking this, which can go to these nodes.
+
+    Attributes:
+        least: what must be free for it, where that is less than it takes; None: as much as it takes.
+    """
 
     count: int
     asks: Units
     nodes: frozenset[str]
+    least: Units | None = None
+
+
+@dataclass
+class Effort:
+    """How many pods may still be put somewhere by trial: some seconds in all, however much is asked."""
+
+    left: int = _MOST_EFFORT
 
 
 def at_most(nodes: Sequence[Contested], rivals: Sequence[Rivals], displaced: Units) -> int:
@@ -87,11 +100,12 @@ def at_most(nodes: Sequence[Contested], rivals: Sequence[Rivals], displaced: Uni
     return min(lost, sum(one.count for one in rivals) + more)
 
 
-def can_be_lost(need: int, nodes: Sequence[Contested], rivals: Sequence[Rivals]) -> bool:
-    """Whether the rivals can be put so that so many of the nodes are lost."""
-    if len(nodes) > _MOST_NODES or sum(one.count for one in rivals) > _MOST_RIVALS:
+def can_be_lost(need: int, nodes: Sequence[Contested], rivals: Sequence[Rivals], effort: Effort | None = None) -> bool:
+    """Whether the rivals can be put so that so many of the nodes are lost; with no effort left, they can."""
+    effort = effort or Effort()
+    if effort.left <= 0 or len(nodes) > _MOST_NODES or sum(one.count for one in rivals) > _MOST_RIVALS:
         return True
-    return _Search(nodes, rivals).lost(need)
+    return _Search(nodes, rivals, effort).lost(need)
 
 
 class _TooLong(Exception):
@@ -99,11 +113,12 @@ class _TooLong(Exception):
 
 
 class _Search:
-    def __init__(self, nodes: Sequence[Contested], rivals: Sequence[Rivals]) -> None:
+    def __init__(self, nodes: Sequence[Contested], rivals: Sequence[Rivals], effort: Effort) -> None:
         # Those that few can take come first: they are soonest found to be safe.
         self._nodes = sorted(nodes, key=lambda node: sum(one.count for one in rivals if node.name in one.nodes))
         self._rivals = rivals
         self._steps = 0
+        self._effort = effort
         self._seen: set[tuple[int, tuple[int, ...], int]] = set()
 
     def lost(self, need: int) -> bool:
@@ -112,9 +127,10 @@ class _Search:
         except _TooLong:
             return True
 
-    def _step(self) -> None:
+    def _step(self, tries: int = 1) -> None:
         self._steps += 1
-        if self._steps > _MOST_STEPS:
+        self._effort.left -= tries
+        if self._steps > _MOST_STEPS or self._effort.left < 0:
             raise _TooLong
 
     def _from(self, at: int, left: tuple[int, ...], need: int) -> bool:
@@ -134,19 +150,25 @@ class _Search:
     def _ways(self, node: Contested, left: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """The ways to take this node: which rivals are left after each. None puts more there than it takes."""
         able = [kind for kind, one in enumerate(self._rivals) if left[kind] and node.name in one.nodes]
-        yield from self._put(node, able, left, {})
+        yield from self._put(node, able, left, ({}, {}))
 
     def _put(
-        self, node: Contested, able: Sequence[int], left: tuple[int, ...], there: Units
+        self, node: Contested, able: Sequence[int], left: tuple[int, ...], there: tuple[Units, Units]
     ) -> Iterator[tuple[int, ...]]:
-        self._step()
+        """One more there, beside those for which so much must be free at least, and which may take so much."""
+        self._step(1 + len(able))
         for position, kind in enumerate(able):
-            asks = self._rivals[kind].asks
-            now = {key: there.get(key, 0) + asks.get(key, 0) for key in {**there, **asks}}
-            if not left[kind] or not fits(now, node.free):
+            one = self._rivals[kind]
+            least = _plus(there[0], one.asks if one.least is None else one.least)
+            if not left[kind] or not fits(least, node.free):
                 continue
+            taken = _plus(there[1], one.asks)
             then = (*left[:kind], left[kind] - 1, *left[kind + 1 :])
-            if any(now.get(key, 0) > gap for key, gap in node.gap.items()):
+            if any(taken.get(key, 0) > gap for key, gap in node.gap.items()):
                 yield then
             else:
-                yield from self._put(node, able[position:], then, now)
+                yield from self._put(node, able[position:], then, (least, taken))
+
+
+def _plus(one: Units, other: Units) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}

@@ -19,11 +19,14 @@ from cluster.node import Object
 from cluster.pod_requests import Amounts
 
 GPU = "nvidia.com/gpu"
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _KEPT = ("nodeSelector", "affinity", "tolerations")
 _POOL = ("runai/node-pool", "kai.scheduler/node-pool")
 _SHARES = ("gpu-fraction", "gpu-memory")
 _SHARED_DEVICES = "gpu-fraction-num-devices"
+# A GPU that becomes shared is held by a pod of its own on the node. What that asks for besides can be configured, and
+# is nothing or little: more than this is not reckoned with.
+_RESERVATION: Amounts = {pod_requests.PODS: Fraction(1), "cpu": Fraction(1, 10), "memory": Fraction(128 << 20)}
 
 
 @dataclass
@@ -138,7 +141,8 @@ class Claimant:
 
     Attributes:
         pod: slim: labels, node selector, affinity, tolerations.
-        asks: its requests; None: they cannot be read.
+        asks: what it may take; None: that cannot be read.
+        least: what must be free of it where it is put: without a GPU for a share, of which one may be shared already.
         pool: the Run:ai node pool that it must stay in; None: it is not tied to one.
         volumes: the required node affinities of the volumes that it uses.
         ports: the ports of the node that it asks for, with their protocols.
@@ -149,6 +153,7 @@ class Claimant:
 
     pod: Object
     asks: Amounts | None
+    least: Amounts | None
     priority: int = 0
     preempts: bool = True
     pool: str | None = None
@@ -192,12 +197,14 @@ def claimant(pod: Object, volumes: Volumes, pool: str = "", *, moving: bool = Fa
     if anti_affinity(pod) and not moving:
         doubt = "it must be apart from other pods, which is not judged"
     try:
-        asks = _with_share(pod, pod_requests.of(pod))
+        least = pod_requests.of(pod)
+        asks = _with_share(pod, least)
     except ValueError:
-        asks, doubt = None, "what it asks for cannot be read"
+        least, asks, doubt = None, None, "what it asks for cannot be read"
     return Claimant(
         pod=slim(pod),
         asks=asks,
+        least=least,
         priority=priority(pod),
         preempts=spec.get("preemptionPolicy") != "Never",
         pool=named,
@@ -224,7 +231,7 @@ def priority(pod: Object) -> int:
 def anti_affinity(pod: Object) -> list[Object]:
     """The terms of its required anti-affinity."""
     affinity = pod_.mapping(pod_.mapping(pod.get("spec")).get("affinity"))
-    return pod_.objects(pod_.mapping(affinity.get("podAntiAffinity")).get(_REQUIRED))
+    return pod_.objects(pod_.mapping(affinity.get("podAntiAffinity")).get(REQUIRED))
 
 
 def ports(pod: Object) -> set[tuple[int, str]]:
@@ -324,19 +331,20 @@ def _add(total: Amounts, more: Amounts) -> None:
 
 
 def _with_share(pod: Object, asked: Amounts) -> Amounts:
-    """A share of a GPU may need a whole one: whether there is one that is shared already is not known."""
+    """A share of a GPU may need a whole one, and a pod that holds it: whether one is shared already is not known."""
     said = pod_.notes(pod)
     if not any(key in said for key in _SHARES):
         return asked
-    devices = Fraction(math.ceil(pod_.number(said.get(_SHARED_DEVICES, 1)) or 1))
-    return pod_requests.total((asked, {GPU: devices}))
+    devices = Fraction(max(1, math.ceil(pod_.number(said.get(_SHARED_DEVICES, 1)) or 1)))
+    each = {GPU: Fraction(1), **_RESERVATION}
+    return pod_requests.total((asked, {key: devices * amount for key, amount in each.items()}))
 
 
 def _doubt(pod: Object, volumes: Volumes) -> tuple[str, list[Object]]:
     """Why it cannot be judged where the pod can be placed; and the node affinities of its volumes."""
     spec = pod_.mapping(pod.get("spec"))
     affinity = pod_.mapping(spec.get("affinity"))
-    if pod_.mapping(affinity.get("podAffinity")).get(_REQUIRED):
+    if pod_.mapping(affinity.get("podAffinity")).get(REQUIRED):
         return "it must be near other pods, which is not judged", []
     spread = pod_.objects(spec.get("topologySpreadConstraints"))
     if any(one.get("whenUnsatisfiable") != "ScheduleAnyway" for one in spread):

@@ -278,6 +278,37 @@ def test_a_share_of_a_gpu_asks_for_a_whole_one() -> None:
     assert says(pod, place("n", gpus="1")).says == "fits-now"
 
 
+def test_a_gpu_that_becomes_shared_is_held_by_a_pod_of_its_own() -> None:
+    pod = asking("a", annotations={"gpu-fraction": "0.5"})
+    assert "less pods free" in says(pod, place("n", gpus="1", pods="1")).why
+    assert says(pod, place("n", gpus="1", pods="2")).says == "fits-now"
+    two = asking("a", annotations={"gpu-fraction": "0.5", "gpu-fraction-num-devices": "2"})
+    assert says(two, place("n", gpus="2", pods="2")).says == "will-wait"
+    assert says(two, place("n", gpus="2", pods="3")).says == "fits-now"
+    other = asking("b", annotations={"gpu-memory": "1000"})
+    assert says(asking("c"), place("n", gpus="1", pods="2"), others=(other,)).says == "will-wait"
+    assert says(asking("c"), place("n", gpus="1", pods="3"), others=(other,)).says == "fits-now"
+
+
+def test_a_rival_with_a_share_may_join_a_gpu_that_is_shared_already() -> None:
+    """No whole GPU is free there, and yet it takes cores, memory and a place among the pods."""
+    shares = [asking(f"y{i}", cpu="5", annotations={"gpu-fraction": "0.5"}) for i in range(2)]
+    assert says(asking("x", cpu="5"), place("a", cpu="6"), others=(shares[0],)).says == "will-wait"
+    nodes = (place("a", cpu="6"), place("b", cpu="6"))
+    assert says(asking("x", cpu="5"), *nodes, others=(shares[0],)).says == "fits-now"
+    assert says(asking("x", cpu="5"), *nodes, others=tuple(shares)).says == "will-wait"
+
+
+def test_one_with_a_share_may_preempt_where_no_whole_gpu_can_be_had() -> None:
+    share = asking("y", cpu="3", annotations={"gpu-fraction": "0.5"}, priority=100)
+    mine = asking("x", cpu="3", nodeSelector={"kubernetes.io/hostname": "m"})
+    victim = asking("old", cpu="3")
+    assert says(mine, place("n", victim), place("m"), others=(share,)).says == "will-wait"
+    tied = {**share, "spec": {**share["spec"], "nodeSelector": {"kubernetes.io/hostname": "n"}}}
+    assert says(mine, place("n", victim), place("m"), others=(tied,)).says == "will-wait"
+    assert says(mine, place("n"), place("m"), others=(tied,)).says == "fits-now"
+
+
 def test_a_pod_that_is_being_made_smaller_still_has_what_it_had() -> None:
     resized = asking("x", cpu="1")
     resized["status"]["containerStatuses"] = [{"resources": {"requests": {"cpu": "4"}}}]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+import pytest
+
 from cluster import forecasting, showing_reports
 from cluster.api import Api
 from cluster.errors import Unreachable
 from cluster.node import Object
+from cluster.placement import Place
 from cluster.plan import Forecast, Plan, Workload
 from tests.unit.places import GPU_WORKER, asking, place
 from tests.unit.planning_cases import observation
@@ -60,6 +63,46 @@ def test_pods_that_run_and_pods_that_wait_are_counted() -> None:
     (told,) = _made(_cluster(waiting), asking("a", namespace="t"), fate="moves").workloads
     assert told.forecast is not None
     assert told.forecast.says == "will-wait"
+
+
+DRAIN = {"key": "runai", "value": "drain", "effect": "NoExecute"}
+OUT_OF_SERVICE = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+
+
+def _beside(other: Object, *running: Object, down: tuple[str, ...] = ()) -> str:
+    """What is said of a pod that moves, with one place for it beside another node from which pods may move as well."""
+    pages = _cluster(*running)
+    assert pages.collections is not None
+    pages.collections["/api/v1/nodes"].append(other)
+    work = (Workload(name="a", namespace="t", kind="training", pods=("a",), fate="moves"),)
+    plan = Plan(procedure="planned", node="gpu-1", cluster="x", feasible=True, workloads=work)
+    seen = observation(pods=(asking("a", cpu="3", namespace="t"),), down=frozenset(down))
+    (told,) = forecasting.of(cast(Api, pages), seen, plan).workloads
+    assert told.forecast is not None
+    return told.forecast.says
+
+
+@pytest.mark.parametrize(
+    ("other", "down"),
+    [
+        (place("gpu-3"), ("gpu-3",)),
+        (place("gpu-3", taints=[DRAIN]), ()),
+        (place("gpu-3", taints=[OUT_OF_SERVICE]), ()),
+        (place("gpu-3", ready=False), ()),
+    ],
+    ids=["in-downtime", "drained", "out-of-service", "not-ready"],
+)
+def test_two_nodes_that_lose_their_pods_do_not_each_promise_the_same_room(other: Place, down: tuple[str, ...]) -> None:
+    there = asking("b", cpu="3", namespace="t", nodeName="gpu-3")
+    assert _beside(other.node, there, down=down) == "will-wait"
+    assert _beside(other.node, down=down) == "fits-now"
+    stays = asking("b", cpu="3", namespace="t", nodeName="gpu-3", tolerations=[{"operator": "Exists"}])
+    assert _beside(other.node, stays, down=down) == "fits-now"
+
+
+def test_what_runs_on_a_node_that_stays_wants_no_room() -> None:
+    there = asking("b", cpu="3", namespace="t", nodeName="gpu-3")
+    assert _beside(place("gpu-3", cpu="3").node, there) == "fits-now"
 
 
 def test_two_that_move_are_judged_together() -> None:

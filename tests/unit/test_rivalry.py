@@ -31,12 +31,14 @@ def _most_lost(nodes: list[Contested], rivals: list[Rivals]) -> int:
     most = 0
     for where in itertools.product(*([None, *sorted(one.nodes)] for one in each)):
         there: dict[str, dict[str, int]] = {}
+        least: dict[str, dict[str, int]] = {}
         for name, one in zip(where, each, strict=True):
-            if name:
-                now = there.setdefault(name, {})
-                for key, amount in one.asks.items():
-                    now[key] = now.get(key, 0) + amount
-        if all(rivalry.fits(there.get(one.name, {}), one.free) for one in nodes):
+            for counted, asked in ((there, one.asks), (least, one.asks if one.least is None else one.least)):
+                if name:
+                    now = counted.setdefault(name, {})
+                    for key, amount in asked.items():
+                        now[key] = now.get(key, 0) + amount
+        if all(rivalry.fits(least.get(one.name, {}), one.free) for one in nodes):
             lost = [
                 one for one in nodes if any(there.get(one.name, {}).get(key, 0) > gap for key, gap in one.gap.items())
             ]
@@ -56,6 +58,7 @@ def test_no_way_to_put_the_rivals_takes_more_nodes_than_is_said(
             data.draw(st.integers(1, 2)),
             dict(zip(("gpu", "cpu"), data.draw(SIZES), strict=True)),
             frozenset(data.draw(st.sets(st.sampled_from(names)))) if names else frozenset(),
+            data.draw(st.sampled_from([None, {"cpu": 1}, {}])),
         )
         for _ in range(data.draw(st.integers(0, 3)))
     ]
@@ -73,6 +76,18 @@ def test_what_would_take_long_counts_as_lost() -> None:
     assert rivalry.can_be_lost(29, nodes, rivals)
     assert rivalry.can_be_lost(1, nodes * 3, [])
     assert rivalry.can_be_lost(1, nodes, rivals * 3)
+
+
+def test_all_searches_of_a_forecast_share_one_effort_and_with_none_left_nothing_is_safe() -> None:
+    nodes = [Contested(f"n{at}", {"cpu": 3000 + at * 700}, {"cpu": 9000 + at * 500, "gpu": 4}) for at in range(50)]
+    names = frozenset(one.name for one in nodes)
+    rivals = [Rivals(1, {"cpu": 500 + at * 130, "gpu": at % 4}, names) for at in range(40)]
+    effort = rivalry.Effort(1000)
+    assert not rivalry.can_be_lost(1, nodes, [], effort)
+    assert rivalry.can_be_lost(40, nodes, rivals, effort)
+    assert effort.left <= 0, "it went on searching"
+    assert effort.left > -100
+    assert rivalry.can_be_lost(1, nodes, [], effort)
 
 
 def test_parts_of_a_unit_are_rounded_as_the_scheduler_rounds_them() -> None:
