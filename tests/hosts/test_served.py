@@ -35,7 +35,9 @@ def test_run_that_asks_is_suspended_with_a_form_and_the_lock_released(asked: Ask
     assert asked.holder_while_waiting == ""
     assert asked.record_while_waiting["phase"] == "asking"
     assert (asked.waiting.cordoned, asked.waiting.drained) == (True, False)
-    assert set(asked.schema["properties"]) == {"decision", "who"}
+    fields = set(asked.schema["properties"])
+    assert {"decision", "who", "on_runai_team_a_thesis"} <= fields
+    assert all(name.startswith("on_") for name in fields - {"decision", "who"}), "one choice for each workload"
     assert asked.schema["properties"]["decision"]["enum"] == ["evict", "wait", "refuse"]
     assert "runai-team-a/thesis" in asked.text
     assert "frida" in asked.text
