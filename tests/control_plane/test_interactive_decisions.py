@@ -253,7 +253,7 @@ def test_notifiers_that_refuse_or_hang_stop_nothing_and_are_shown_without_their_
 def test_process_killed_while_it_tells_leaves_nobody_told_twice(ground: Ground, lab: Lab, told: Hook) -> None:
     ground.notebook("once")
     told.behaves = "hangs"
-    argv = [sys.executable, "-P", "-m", "tests.control_plane.driving", "run", ground.node]
+    argv = [sys.executable, "-m", "tests.control_plane.driving", "run", ground.node]
     choices = json.dumps({"shut_down": False, "hold": True, "interactive": "ask"})
     config = {"DOWNTIME_CONFIG": str(lab.config), "DOWNTIME_NOTIFY__URLS": json.dumps([{"env": URL}])}
     with variables(config):
