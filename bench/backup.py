@@ -7,19 +7,16 @@ table in the dump's own snapshot meanwhile.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.dump_results import ENCRYPTED, HASHED, KUBECTL, DumpResult, Run
 from bench.ending import end, lab_of_its_own
-from lab.errors import LabError
-from lab.layout import PROJECT, Lab
+from bench.program import run
+from lab.layout import Lab
 from lab.postgresql import server
 from lab.progress import Progress
 
@@ -79,7 +76,7 @@ def _kubectl(lab: Lab, database: str, target: Path) -> tuple[float, float, int]:
     argv = [str(lab.bin / "kubectl"), "--kubeconfig", str(lab.kubeconfig), "exec", "--stdin", *pod, "--"]
     argv += ["sh", "-c", _PG_DUMP, "sh", database]
     with target.open("wb") as file:
-        seconds, peak, _ = _run(argv, file.fileno(), server.password(lab).encode() + b"\n")
+        seconds, peak, _ = run(argv, file.fileno(), server.password(lab).encode() + b"\n")
     return seconds, peak, target.stat().st_size
 
 
@@ -88,32 +85,10 @@ def _product(lab: Lab, database: str, scratch: Path, *recipients: str) -> tuple[
     store.mkdir()
     argv = [sys.executable, "-P", "-m", "bench.dumping", str(lab.folder / "downtime.toml"), database, str(store)]
     try:
-        seconds, peak, said = _run([*argv, *recipients], subprocess.PIPE, b"")
+        seconds, peak, said = run([*argv, *recipients])
     finally:
         shutil.rmtree(store)
     return seconds, peak, int(said)
-
-
-def _run(argv: Sequence[str], output: int, given: bytes) -> tuple[float, float, bytes]:
-    """Seconds from start to end, and the peak memory in MiB of the program itself."""
-    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    began = time.monotonic()
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=output, env={**os.environ, "PYTHONPATH": path})
-    try:
-        if process.stdin is None:
-            raise AssertionError("it was started with a pipe")
-        process.stdin.write(given)
-        process.stdin.close()
-        said = process.stdout.read() if process.stdout is not None else b""
-        _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:
-        process.kill()
-        raise
-    seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise LabError(f"{argv[0]} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024, said
 
 
 def _recipient() -> str:

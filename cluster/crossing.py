@@ -8,6 +8,7 @@ one that the return had taken off already is set again.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from cluster import ownership, remove, unplanned
 from cluster import record as records_of
@@ -15,7 +16,7 @@ from cluster.api import Object
 from cluster.errors import Blocked, Waiting
 from cluster.gate import Verdict
 from cluster.options import Options, Procedure, RemoveOptions, parse, same_choices
-from cluster.record import Approval, Record, StepState
+from cluster.record import Record, StepState
 from cluster.recovery import summary
 
 
@@ -68,19 +69,19 @@ def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, 
             "flow_run": flow_run,
             # That it comes back was said then; now it goes for good, and owners are told that.
             "notices": (),
-            "obstacles": (),
             "asked": None,
-            "approvals": _still_meant(old),
+            **_still_meant(old),
         }
     )
     text = f"the removal, started by {who}, took this {old.procedure} downtime over in phase {old.phase}"
     return records_of.noted(new, text)
 
 
-def _still_meant(old: Record) -> tuple[Approval, ...]:
+def _still_meant(old: Record) -> dict[str, Any]:
     """Without what was said about interactive work before the node was given work again: that went, and this is new."""
-    returned = any(name in old.steps for name in ("untaint", "uncordon"))
-    return tuple(one for one in old.approvals if not (returned and one.subject == "interactive"))
+    if not any(name in old.steps for name in ("untaint", "uncordon")):
+        return {}
+    return {"approvals": tuple(one for one in old.approvals if one.subject != "interactive"), "obstacles": ()}
 
 
 def marked(node: Object, record: Record, epoch: int) -> Object:

@@ -12,7 +12,7 @@ from cluster.errors import Blocked
 from cluster.inventory import summary
 from cluster.local_volumes import LocalVolume
 from cluster.node import Object
-from cluster.notice import Notice
+from cluster.notice import Notice, Obstacle
 from cluster.observation import HostFacts, Observation
 from cluster.options import PlannedOptions, RemoveOptions
 from cluster.plan import Finding, Plan
@@ -129,12 +129,20 @@ def test_removal_asks_and_tells_anew_about_work_that_came_after_the_node_had_ret
     at = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
     given = Approval(subject="interactive", digest="d", items=("a/StatefulSet/b",), answer="evict", who="x", at=at)
     told = Notice(at=at, until=at, items=given.items, state="sent", told=("mail",))
-    known = {"approvals": (given,), "notices": (told,), "asked": Asked(digest="d", items=given.items)}
+    hindered = Obstacle(at=at, item=given.items[0], said="503")
+    known = {
+        "obstacles": (hindered,),
+        "approvals": (given,),
+        "notices": (told,),
+        "asked": Asked(digest="d", items=given.items),
+    }
     asking = cases.record(PlannedOptions(), done=("cordon",), changes=("cordon",)).model_copy(update=known)
     new = crossing.taken_over(asking, OPTIONS, cases.PASSED, 2, "ada", "")
     assert (new.approvals, new.notices, new.asked) == ((given,), (), None), "they were told that it comes back"
     returned = cases.record(PlannedOptions(), done=("taint", "untaint"), changes=()).model_copy(update=known)
-    assert crossing.taken_over(returned, OPTIONS, cases.PASSED, 2, "ada", "").approvals == ()
+    assert new.obstacles == (hindered,), "what could not be suspended is still undecided"
+    anew = crossing.taken_over(returned, OPTIONS, cases.PASSED, 2, "ada", "")
+    assert (anew.approvals, anew.obstacles) == ((), ())
 
 
 def test_rejoin_is_not_taken_over() -> None:
