@@ -114,8 +114,8 @@ def _proof(found: list[Object]) -> Seen:
 def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:
     """Report where each workload went, once, while it is news: hours later they may be anywhere."""
     record = downtime.record
-    if record.workloads and not record.went:
-        went = whereabouts.of(downtime.api, downtime.node, record.workloads)
+    if (record.workloads or record.suspended) and not record.went:
+        went = whereabouts.of_record(downtime.api, record)
         downtime.write(lambda old: old.model_copy(update={"went": went}))
         for one in went:
             downtime.say("see-gone", f"{one.namespace}/{one.workload} ({one.owner}): {one.now}, {one.detail}")

@@ -124,7 +124,7 @@ class Whereabouts(_Model):
     namespace: str
     owner: str = ""
     kind: str
-    now: Literal["running", "waiting", "finished", "deleted", "still-here", "unknown"]
+    now: Literal["running", "waiting", "finished", "deleted", "suspended", "still-here", "unknown"]
     detail: str = Field(default="", description="On which node, or the scheduler's reason.")
     forecast: Forecast | None = Field(default=None, description="What was said as the drain began; None: nothing.")
     held: Held = Field(

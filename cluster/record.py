@@ -146,6 +146,9 @@ class Record(_Model):
     changes: tuple[Change, ...] = ()
     steps: dict[str, StepState] = {}
     workloads: tuple[Workload, ...] = Field(default=(), description="On the node when the drain began.")
+    suspended: tuple[Workload, ...] = Field(
+        default=(), description="Suspended before that, or to be, by this downtime or by others."
+    )
     went: tuple[Whereabouts, ...] = Field(default=(), description="Where the workloads went, just after the drain.")
     timeline: tuple[Moment, ...] = ()
     course: Course = Field(default="", description="Of an unplanned recovery: whether the node came back by itself.")

@@ -39,6 +39,7 @@ WHEREABOUTS = {
     "waiting": "waits",
     "finished": "has finished",
     "deleted": "was deleted",
+    "suspended": "is suspended",
     "still-here": "is still on the node",
     "unknown": "is not known",
 }

@@ -215,7 +215,11 @@ def _ask(downtime: Downtime, rest: RunaiApi, one: _Found, who: str) -> Suspended
         # Whoever stopped it starts it again: it is none of ours.
         downtime.say(_STEP, f"{key} was stopped by somebody else already")
         return Suspended(key, "stopped-already")
-    _write(downtime, key, one.value, "intended", f"{who} suspends {key}")
+    downtime.write(
+        lambda old: suspensions.with_workload(
+            suspensions.with_state(old, key, one.value, "intended", f"{who} suspends {key}"), one.wanted
+        )
+    )
     downtime.say(_STEP, f"{key} is to stop, as {who} decided")
     try:
         rest.suspend(*suspensions.target_of(one.value), fenced(downtime))

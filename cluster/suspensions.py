@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Literal
 
 from cluster import record as records_of
-from cluster.plan import Finding
+from cluster.plan import Finding, Workload
 from cluster.record import Change, Record
 from cluster.runai_workloads import Collection
 
 STEP = "resume-workloads"
 _WHAT = "suspended "
+# A ConfigMap holds 1 MiB.
+_MOST_WORKLOADS = 200
 _LEFT = " is not resumed: "
 _NOT_TRIED = "it was not tried yet"
 _AFTER_RETURN, _AFTER_DRAIN = "see-service", "see-gone"
@@ -78,6 +80,12 @@ def with_state(record: Record, key: str, value: str, state: Literal["intended", 
     same = present is not None and (present.value, present.state) == (value, state) and state != "intended"
     new = record if same else records_of.change_is(record, what(key), value, state)
     return records_of.noted(new, note[:1000])
+
+
+def with_workload(record: Record, one: Workload) -> Record:
+    """The record, with a workload that is suspended before the drain: the report tells where it went, too."""
+    others = tuple(two for two in record.suspended if two.key != one.key)
+    return record.model_copy(update={"suspended": (*others, one)[-_MOST_WORKLOADS:]})
 
 
 def not_resumed(record: Record, key: str, why: str) -> Record:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from cluster import forecast_held, pods, workloads
+from cluster import forecast_held, pods, suspensions, workloads
 from cluster.api import Api, Object
 from cluster.errors import DowntimeError
 from cluster.owners import Resolver
 from cluster.plan import Whereabouts, Workload
+from cluster.record import Record
+
+
+def of_record(api: Api, record: Record) -> tuple[Whereabouts, ...]:
+    """Where all that a downtime took away is: what was evicted, and what was suspended before. Never raises."""
+    drained = {one.key: one for one in (*record.suspended, *record.workloads)}
+    found = of(api, record.node, drained.values())
+    return tuple(_suspended(record, key, one) for key, one in zip(drained, found, strict=True))
 
 
 def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, ...]:
@@ -22,6 +30,12 @@ def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, .
             known[workload.namespace] = _by_title(api, resolver, workload.namespace)
         found.append(_of_one(node, workload, known[workload.namespace]))
     return tuple(found)
+
+
+def _suspended(record: Record, key: str, one: Whereabouts) -> Whereabouts:
+    if one.now not in ("deleted", "finished") or suspensions.of(record, key) is None:
+        return one
+    return one.model_copy(update={"now": "suspended", "detail": "this downtime resumes it"})
 
 
 def _by_title(api: Api, resolver: Resolver, namespace: str) -> dict[str, list[Object]] | None:

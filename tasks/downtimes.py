@@ -59,7 +59,7 @@ def _reported(way_in: AbstractContextManager[Downtime]) -> Iterator[Downtime]:
 def close(entered: Downtime) -> Report:
     """Close the record, and say what was done and where the workloads are."""
     perform(entered, closing.CLOSE)
-    there = whereabouts.of(entered.api, entered.node, entered.record.workloads)
+    there = whereabouts.of_record(entered.api, entered.record)
     final = report.of_record(entered.record, there)
     publishing.final(final)
     return final

@@ -45,7 +45,7 @@ def ended(downtime: Downtime, error: Exception) -> None:
 
 def _whereabouts(downtime: Downtime) -> tuple[Whereabouts, ...]:
     try:
-        return whereabouts.of(downtime.api.with_patience(0), downtime.node, downtime.record.workloads)
+        return whereabouts.of_record(downtime.api.with_patience(0), downtime.record)
     except DowntimeError:
         return ()
 

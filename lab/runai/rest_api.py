@@ -24,7 +24,7 @@ from lab import state
 from lab.api import Api, ApiError
 from lab.layout import Lab
 from lab.runai import rest_faults, rest_workloads
-from lab.runai.rest_process import CLIENT, LOOPBACK, PORT, secret_file
+from lab.runai.rest_process import CLIENT, LOOPBACK, PORT, TOKENS_BEGIN, secret_file
 
 _LIFETIME = 3600
 _SLOW_SECONDS = 20.0
@@ -60,7 +60,7 @@ class RestApi:
         wrong = given.get(who) != CLIENT or not hmac.compare_digest(str(given.get(what, "")), self._secret)
         if wrong or self._happens("token-refused"):
             return _error(401, "Unauthorized", f"invalid {who} or {what}")
-        token = secrets.token_urlsafe(32)
+        token = TOKENS_BEGIN + secrets.token_urlsafe(32)
         self._tokens[token] = time.monotonic() + _LIFETIME
         return JSONResponse({"accessToken": token, "idToken": token, "expiresIn": _LIFETIME})
 

@@ -17,6 +17,8 @@ from lab.state import write_atomically
 
 NAME = "runai-api"
 CLIENT = "downtime"
+TOKENS_BEGIN = "lab-token-"
+"""Each of its tokens does: whoever looks for leaks looks for that."""
 LOOPBACK = "127.0.0.1"
 PORT = "runai_api_port"
 """In the lab's state."""

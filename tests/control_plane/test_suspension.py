@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cluster import report, suspending
+from cluster import api as apis
+from cluster import report, suspending, whereabouts
 from cluster.config import Settings
 from cluster.downtime import Downtime
 from cluster.errors import DowntimeError, Failed, Waiting
@@ -148,6 +149,10 @@ def test_what_was_suspended_is_gone_from_the_node_and_only_that_is_resumed(
     assert {rest.phase(theirs), rest.phase(left)} == {"Stopped"}
     assert untouched(lab_api, node)
     until(lambda: "notebook-0-0" in running(lab_api, node), seconds=30, what="the notebook is not back")
+    went = {one.workload: (one.owner, one.now) for one in record.went}
+    assert went["notebook"] == ("grace", "suspended"), "the report does not say where it went"
+    now = {one.workload: one.now for one in whereabouts.of_record(apis.connect(settings.cluster), record)}
+    assert now["notebook"] == "running"
 
 
 def test_who_backs_out_resumes_and_finds_what_others_resumed_or_deleted(
