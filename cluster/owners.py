@@ -36,7 +36,7 @@ class Owner(BaseModel):
     uid: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    spec: dict[str, Any] = Field(default={}, description="The few scalar fields that say how it recreates pods.")
+    spec: dict[str, Any] = Field(default={}, description="The few values that say how it recreates pods.")
     found: bool = Field(default=False, description="Whether the object was read; else only the reference is known.")
 
     @property
@@ -153,10 +153,12 @@ def _root(api_version: str) -> str:
 
 def _as_read(owner: Owner, found: Object) -> Owner:
     spec = pod_.mapping(found.get("spec"))
-    scalars = ("backoffLimit", "suspend", "replicas", "parallelism")
+    scalars = ("backoffLimit", "backoffLimitPerIndex", "suspend", "replicas", "parallelism")
     kept: dict[str, Any] = {key: spec[key] for key in scalars if key in spec}
-    if pod_.mapping(spec.get("podFailurePolicy")):
-        kept["podFailurePolicy"] = True
+    if _ignores_disruption(spec.get("podFailurePolicy")):
+        kept["ignoresDisruption"] = True
+    if failed := pod_.mapping(found.get("status")).get("failed"):
+        kept["failed"] = failed
     return owner.model_copy(
         update={
             "labels": pod_.labels(found),
@@ -165,3 +167,12 @@ def _as_read(owner: Owner, found: Object) -> Owner:
             "found": True,
         }
     )
+
+
+def _ignores_disruption(policy: object) -> bool:
+    """Whether a ``podFailurePolicy`` leaves a disrupted pod uncounted: of its rules the first that fits counts."""
+    for rule in pod_.objects(pod_.mapping(policy).get("rules")):
+        conditions = pod_.objects(rule.get("onPodConditions"))
+        if any(one.get("type") == "DisruptionTarget" for one in conditions):
+            return rule.get("action") == "Ignore"
+    return False

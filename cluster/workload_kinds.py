@@ -41,13 +41,14 @@ _KINDS: dict[tuple[str, str], WorkloadKind] = {
     ("CronJob", "batch"): "training",
     ("StatefulSet", "apps"): "interactive",
 }
+_RUNAI = "run.ai"
 # Owners whose own type says nothing: Run:ai made one of them for either kind.
 _SAYS_NOTHING = ("RunaiJob",)
 STANDS_FOR_OTHERS = ("ExternalWorkload",)
 """Kinds that make no pods: what stands below them does."""
 
 _INTERACTIVE_CLASSES = ("build", "interactive-preemptible")
-_INTERACTIVE_VALUE, _INFERENCE_VALUE = 100, 125
+_INTERACTIVE_VALUE = 100
 _LABEL = "priorityClassName"
 
 # What makes new pods when those it has are deleted; others end with their pods.
@@ -95,23 +96,24 @@ def of_pod(pod: Object, owners: tuple[Owner, ...], priorities: Mapping[str, int]
         owners: its owners, the nearest first.
         priorities: priority classes of the cluster and their values.
     """
+    by_class = _of_priority(priority_class(pod, owners), priorities)
     for owner in reversed(owners):
         found = _of_owner(owner)
         if found is not None:
-            return found
-    return _of_priority(priority_class(pod, owners), priorities)
+            # A notebook may be submitted as a Job, and only its class says so; Run:ai's own kinds say it themselves.
+            own = owner.group == _RUNAI or owner.group.endswith(f".{_RUNAI}")
+            return by_class if by_class == "interactive" and not own else found
+    return by_class
 
 
 def recreates(owner: Owner, kind: WorkloadKind) -> bool:
     """Whether this topmost owner makes new pods when the drain deletes them.
 
-    Run:ai does not start interactive work again that it preempted; training again up to its ``backoffLimit``. A Job
-    counts a deleted pod as a failed one, so one that allows no failure ends, unless its pod failure policy says else.
+    Run:ai does not start interactive work again that it preempted; training again up to its ``backoffLimit``. Whether
+    a Job allows one more failure is judged in :mod:`cluster.job_retries`.
     """
     if owner.kind == "RunaiJob":
         return not needs_approval(kind)
-    if owner.kind == "Job" and owner.spec.get("backoffLimit") == 0 and not owner.spec.get("podFailurePolicy"):
-        return False
     return owner.kind in _RECREATING
 
 
@@ -140,6 +142,7 @@ def _of_priority(name: str, priorities: Mapping[str, int]) -> WorkloadKind:
     value = priorities.get(name)
     if name in _INTERACTIVE_CLASSES or value == _INTERACTIVE_VALUE:
         return "interactive"
-    if name == "inference" or value == _INFERENCE_VALUE:
+    # By its name alone: newer versions have classes for work of any kind with the same value (high: 125).
+    if name == "inference":
         return "inference"
     return "training" if name.startswith("train") else "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from cluster import gpu_requests, workload_kinds
+from cluster import gpu_requests, job_retries, workload_kinds
 from cluster import pods as pod_
 from cluster.node import Object
 from cluster.options import Interactive
@@ -173,16 +173,21 @@ def _workload(
     )
     stays = all(pod_.tolerates_for_ever(pod) for pod, _ in members)
     decided: Interactive = "evict" if found.key in agreed else interactive
-    return found.model_copy(update={"fate": fate(kind, top, interactive=decided, stays=stays)})
+    ends = job_retries.ends(members)
+    return found.model_copy(update={"fate": fate(kind, top, interactive=decided, stays=stays, ends=ends)})
 
 
-def fate(kind: WorkloadKind, top: Owner | None, *, interactive: Interactive, stays: bool) -> Fate:
-    """What the drain means for a workload with this topmost owner."""
+def fate(kind: WorkloadKind, top: Owner | None, *, interactive: Interactive, stays: bool, ends: bool = False) -> Fate:
+    """What the drain means for a workload with this topmost owner.
+
+    Args:
+        ends: whether a Job of it allows no more failed pods.
+    """
     if stays:
         return "stays"
     if needs_approval(kind) and interactive != "evict":
         return "needs-approval"
-    return "moves" if top is not None and workload_kinds.recreates(top, kind) else "lost"
+    return "moves" if top is not None and not ends and workload_kinds.recreates(top, kind) else "lost"
 
 
 def _strictest(kinds: set[WorkloadKind]) -> WorkloadKind:

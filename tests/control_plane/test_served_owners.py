@@ -77,11 +77,11 @@ stop_minutes = 1
         lab.config.write_text(before)
 
 
-def kept_by_prefect(lab: Lab) -> bytes:
+def kept_by_prefect(lab: Lab) -> dict[str, bytes]:
     """All that Prefect has written: its database, and the logs of the server and of the runs."""
     files = [one for one in [*(lab.folder / "prefect").rglob("*"), *lab.logs.glob("*")] if one.is_file()]
     assert any(one.name == "prefect.db" for one in files)
-    return b"\n".join(one.read_bytes() for one in files if not one.name.startswith("runai-api"))
+    return {one.name: one.read_bytes() for one in files if not one.name.startswith(rest_process.NAME)}
 
 
 def test_owners_are_told_by_a_block_and_suspended_by_the_form_and_prefect_learns_no_secret(
@@ -112,9 +112,10 @@ def test_owners_are_told_by_a_block_and_suspended_by_the_form_and_prefect_learns
         assert "is suspended" in report, "the report does not say where it went"
         kept = kept_by_prefect(lab)
         said = "\n".join((json.dumps(record), text, report, _logs(served, run)))
-        for secret in (rest.secret, rest_process.TOKENS_BEGIN, PASSWORD, TOKEN):
-            assert secret.encode() not in kept
-            assert secret not in said
+        for secret in (rest.secret, rest_process.TOKENS_BEGIN, PASSWORD):
+            assert not [name for name, written in kept.items() if secret.encode() in written], secret
+        # The address of such a webhook is no secret to Prefect, which keeps it where the block is.
+        assert not [secret for secret in (rest.secret, rest_process.TOKENS_BEGIN, PASSWORD, TOKEN) if secret in said]
         lab_api.delete(objects.path(parked), propagationPolicy="Background")
 
 

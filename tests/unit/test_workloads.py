@@ -69,7 +69,7 @@ def test_a_kind_of_the_same_name_in_another_group_tells_nothing() -> None:
         ("interactive-preemptible", "interactive"),
         ("mine", "interactive"),
         ("inference", "inference"),
-        ("serve", "inference"),
+        ("serve", "unknown"),
         ("train", "training"),
         ("train-critical", "training"),
         ("never-heard-of", "unknown"),
@@ -103,11 +103,51 @@ def test_work_with_a_controller_moves_and_bare_training_is_lost(interactive: Int
     assert _one(pod(priorityClassName="train"), (), interactive).fate == "lost"
 
 
-def test_a_job_that_allows_no_failure_is_lost_with_its_pod() -> None:
+@pytest.mark.parametrize("priority", ["build", "interactive-preemptible", "mine"])
+def test_a_notebook_that_was_submitted_as_a_job_is_asked_about(priority: str) -> None:
+    labelled = owner("Job", "w", labels={"priorityClassName": priority})
+    for one in (
+        _one(pod(priorityClassName=priority), (owner("Job", "w"),)),
+        _one(pod(), (labelled,)),
+        _one(pod(priorityClassName=priority), (owner("PyTorchJob", "w"),)),
+    ):
+        assert (one.kind, one.fate) == ("interactive", "needs-approval")
+    typed = _one(pod(priorityClassName=priority), (owner("Job", "w"), owner("TrainingWorkload", "w")))
+    assert (typed.kind, typed.fate) == ("training", "moves"), "Run:ai's own kinds say it themselves"
+
+
+@pytest.mark.parametrize(
+    ("spec", "fate"),
+    [
+        ({"backoffLimit": 0}, "lost"),
+        ({"backoffLimit": 0, "ignoresDisruption": True}, "moves"),
+        ({"backoffLimit": 6}, "moves"),
+        ({"backoffLimit": 6, "failed": 5}, "moves"),
+        ({"backoffLimit": 6, "failed": 6}, "lost"),
+        ({"backoffLimit": 2**31 - 1, "backoffLimitPerIndex": 0}, "lost"),
+        ({"backoffLimit": 2**31 - 1, "backoffLimitPerIndex": 1}, "moves"),
+        ({}, "moves"),
+    ],
+)
+@pytest.mark.parametrize("above", [(), (owner("CronJob", "w"),), (owner("TrainingWorkload", "w"),)])
+def test_a_job_that_allows_no_more_failures_is_lost_with_its_pod(
+    above: tuple[Owner, ...], spec: dict[str, Any], fate: str
+) -> None:
+    assert _one(pod(), (owner("Job", "w", spec=spec), *above)).fate == fate
+
+
+def test_a_job_with_more_pods_here_than_it_may_lose_is_lost() -> None:
+    job = owner("Job", "w", spec={"backoffLimit": 2})
+    pods = [pod(f"w-{number}", top=job) for number in range(3)]
+    chains: Chains = {one["metadata"]["uid"]: (job,) for one in pods}
+    assert [one.fate for one in workloads.find(pods[:2], chains, PRIORITIES)] == ["moves"]
+    assert [one.fate for one in workloads.find(pods, chains, PRIORITIES)] == ["lost"]
+
+
+def test_what_makes_failed_jobs_anew_is_not_judged_by_them() -> None:
     strict = owner("Job", "w", spec={"backoffLimit": 0})
-    forgiving = owner("Job", "w", spec={"backoffLimit": 0, "podFailurePolicy": True})
-    assert _one(pod(), (strict,)).fate == "lost"
-    assert _one(pod(), (forgiving,)).fate == "moves"
+    jobset = Owner(api_version="jobset.x-k8s.io/v1alpha2", kind="JobSet", name="w")
+    assert _one(pod(), (strict, jobset)).fate == "moves"
 
 
 def test_evicted_interactive_work_moves_only_where_its_controller_recreates_it() -> None:
