@@ -18,6 +18,7 @@ def suit(pod: Claimant, *, pooled: bool = True) -> str:
     spec = pod_.mapping(pod.pod.get("spec"))
     affinity = pod_.mapping(pod_.mapping(spec.get("affinity")).get("nodeAffinity")).get(REQUIRED)
     asked = [spec.get("nodeSelector"), affinity, spec.get("tolerations"), pod.pool if pooled else None, pod.volumes]
+    asked.append(pod.share)
     return json.dumps(asked, sort_keys=True)
 
 

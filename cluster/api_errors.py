@@ -7,6 +7,8 @@ from typing import Any
 
 from cluster.errors import Blocked, DowntimeError, Unreachable
 
+_NAMESPACE_ENDS = "NamespaceTerminating"
+
 
 class Conflict(Blocked):
     """Somebody else changed the object in between (409), or it exists already."""
@@ -14,6 +16,10 @@ class Conflict(Blocked):
 
 class NotFound(Blocked):
     """The object, or its kind, does not exist (404)."""
+
+
+class NamespaceEnds(Blocked):
+    """Nothing is created in a namespace that is being deleted (403): what is in it goes by itself."""
 
 
 class Gone(Blocked):
@@ -45,6 +51,12 @@ def from_status(status: int, text: str, method: str, path: str, retry_after: str
             "credentials",
             "The API server does not accept these credentials: expired, revoked, or of another cluster.",
             "Log in again, or name a kubeconfig with valid credentials as [cluster] kubeconfig.",
+        )
+    if status == 403 and _NAMESPACE_ENDS in _reasons(text):
+        return NamespaceEnds(
+            "namespace-terminating",
+            f"Nothing can be created at {where}, since its namespace is being deleted: {said}",
+            "What is in it is deleted with it: wait for that, or see what holds it ('kubectl get namespace').",
         )
     if status == 403:
         return Blocked(
@@ -103,6 +115,14 @@ def _causes(text: str) -> list[str]:
     try:
         return [str(one["message"])[:200] for one in json.loads(text)["details"]["causes"][:3]]
     except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _reasons(text: str) -> list[str]:
+    """The reasons of the causes that a Status names, as of ``NamespaceTerminatingCause`` in k8s.io/api/core/v1."""
+    try:
+        return [str(one.get("reason")) for one in json.loads(text)["details"]["causes"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []
 
 

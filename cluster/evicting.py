@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cluster import evict_request, eviction, node, scheduling, staying_behind, workloads_first
+from cluster import evict_request, eviction, node, scheduling, staying_behind, volumes_in_use, workloads_first
 from cluster import pods as pod_
 from cluster.api import Object
-from cluster.api_errors import Busy, Conflict, NotFound
+from cluster.api_errors import Busy, Conflict, NamespaceEnds, NotFound
 from cluster.downtime import Downtime
 from cluster.errors import Failed, Unreachable
 from cluster.options import PlannedOptions, RemoveOptions
@@ -95,7 +95,7 @@ class Evictions:
         except Busy as error:
             self._refuse(uid, error.said or error.message, error.retry_after)
             return
-        except (Conflict, Unreachable) as error:
+        except (Conflict, NamespaceEnds, Unreachable) as error:
             self._refuse(uid, error.message, 0)
             return
         self.refused.pop(uid, None)
@@ -124,7 +124,7 @@ def _nothing_to_evict(downtime: Downtime) -> Seen | None:
     if downtime.record.procedure == "remove" and not node.ready(found):
         return Seen("nothing is evicted from a node that is not Ready: nobody there would end it")
     pods = eviction.of_node(downtime)
-    return None if to_evict(pods) else _proof(pods)
+    return None if to_evict(pods) or volumes_in_use.waited_for(downtime) else _proof(pods)
 
 
 def _proof(pods: list[Object]) -> Seen:
@@ -152,7 +152,8 @@ def _see_evicted(downtime: Downtime) -> Seen:
     pods = eviction.of_node(downtime)
     left = to_evict(pods)
     if not left:
-        return _proof(pods)
+        seen = _proof(pods)
+        return seen._replace(proof=f"{seen.proof}{volumes_in_use.see_unmounted(downtime, pods)}")
     if _overridden(downtime):
         named = ", ".join(pod_.full_name(pod) for pod in left[:10])
         return Seen(f"{len(left)} pods are left to the taint, as --override-pdb says: {named}")

@@ -34,6 +34,9 @@ from cluster.rivalry import Contested, Rivals
 from cluster.room import REQUIRED, Claimant, Room, anti_affinity
 from cluster.unrest import Unrest
 
+# MiB of one GPU, by GPU feature discovery.
+_GPU_MEMORY = "nvidia.com/gpu.memory"
+
 _MOST_REASONS = 4
 _MOST_SHAPES = 200
 
@@ -314,6 +317,13 @@ def _objection(pod: Claimant, room: Room) -> str:
         return f"outside of its node pool {pod.pool}"
     if not placement.selected(pod.pod, room.node):
         return "without the labels that it asks for"
+    return _lack(pod, room)
+
+
+def _lack(pod: Claimant, room: Room) -> str:
+    """What of its GPU or its volumes the pod would not have there."""
+    if pod.share and pod_.number(pod_.labels(room.node).get(_GPU_MEMORY)) < pod.share:
+        return f"whose GPUs are not known to have the {pod.share} MiB of which it asks for a share"
     for required in pod.volumes:
         affinity = {"nodeAffinity": {REQUIRED: required}}
         if not placement.selected({"spec": {"affinity": affinity}}, room.node):

@@ -71,7 +71,10 @@ def judge(facts: GpuFacts, found: Found, enough: Mapping[str, int], settings: Ch
         if settings.host == "always" or found.devices:
             more = " any more" if found.devices else ""
             return [Check("host", "failed", f"there is no {settings.nvidia_smi[0]} on the machine{more}")]
-        return [Check("host", "skipped", f"there is no {settings.nvidia_smi[0]} on the machine: it was not looked at")]
+        text = f"there is no {settings.nvidia_smi[0]} on the machine: it was not looked at"
+        # A driver in a container writes into the same kernel log.
+        told = facts.log if settings.xid and facts.log is not None and (facts.log.xids or facts.log.whole) else None
+        return [Check("host", "skipped", text), *([_xid(told, settings.xid_ignored, ())] if told else [])]
     made = [_driver(listing)] if settings.driver else []
     if settings.gpu_count and not listing.failure:
         made.append(_count(listing, found, enough))
@@ -108,13 +111,15 @@ def _divided(found: Found) -> bool:
 
 def _driver(listing: Listing) -> Check:
     if not listing.failure:
-        return Check("driver", "passed", "nvidia-smi works")
+        return Check("driver", "passed", f"nvidia-smi works{f'; it says: {listing.remark}' if listing.remark else ''}")
     why = "the driver's library and its kernel module differ: " if listing.mismatch else ""
     return Check("driver", "failed", f"{why}nvidia-smi says: {listing.failure}")
 
 
 def _count(listing: Listing, found: Found, enough: Mapping[str, int]) -> Check:
     count, must = len(listing.devices), wanted(found, enough)
+    if must is None and (listing.unreadable or (not count and any(enough.values()))):
+        return Check("gpu_count", "failed", f"nvidia-smi lists {count} GPUs{_which(listing, found.devices)}")
     if must is None:
         return Check("gpu_count", "skipped", f"nvidia-smi lists {count} GPUs; how many there were is not recorded")
     if count >= must:

@@ -55,13 +55,13 @@ def ask(ssh: Ssh, checks: ChecksSettings, *, log: bool = True) -> GpuFacts:
     """Ask a machine that was proven to be the one that is meant.
 
     Args:
-        log: read the kernel log as well, as root, where there is ``nvidia-smi``.
+        log: read the kernel log as well, as root.
 
     Raises:
         DowntimeError: the connection broke.
     """
     listing = _listing(ssh, checks)
-    return GpuFacts(listing, _log(ssh, checks) if log and listing is not None else None)
+    return GpuFacts(listing, _log(ssh, checks) if log else None)
 
 
 def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:

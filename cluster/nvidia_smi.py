@@ -23,6 +23,8 @@ _NONE = re.compile(r"No devices were found")
 _MISMATCH = re.compile(r"Driver/library version mismatch", re.I)
 _PLACE = re.compile(r"(?:[0-9a-f]*?(?P<domain>[0-9a-f]{4}):)?(?P<bus>[0-9a-f]{2}):(?P<slot>[0-9a-f]{2})(?:\.[0-7])?")
 _LONGEST = 300
+# Its own warning of a corrupted infoROM comes with a code of its own, below a whole listing.
+_OF_USE = (0, 14)
 
 
 class Device(BaseModel):
@@ -47,6 +49,7 @@ class Listing:
         devices: the GPUs that it reads.
         unreadable: what it says of GPUs that it cannot read.
         failure: why it printed nothing of use; empty: it did.
+        remark: what else it says, beside what is of use.
         mismatch: it fails because the driver's library and its kernel module are of different versions.
     """
 
@@ -54,6 +57,7 @@ class Listing:
     unreadable: tuple[str, ...] = ()
     failure: str = ""
     mismatch: bool = False
+    remark: str = ""
 
 
 def parse(exit_code: int, stdout: str, stderr: str = "") -> Listing:
@@ -73,9 +77,10 @@ def parse(exit_code: int, stdout: str, stderr: str = "") -> Listing:
     said = " ".join(others)[:_LONGEST]
     excused = bool(unreadable) or bool(_NONE.search(said))
     # Ended with 0 and without a line, it was some other program.
-    failed = not excused and (exit_code != 0 or not devices)
+    failed = not excused and (exit_code not in _OF_USE or not devices)
     failure = (said or f"it printed nothing, and exited with {exit_code}") if failed else ""
-    return Listing(tuple(devices), unreadable, failure, failed and bool(_MISMATCH.search(said)))
+    remark = "" if failed else said
+    return Listing(tuple(devices), unreadable, failure, failed and bool(_MISMATCH.search(said)), remark)
 
 
 def lost(before: Iterable[Device], now: Iterable[Device]) -> list[Device]:

@@ -148,6 +148,7 @@ class Claimant:
         ports: the ports of the node that it asks for, with their protocols.
         attaches: the CSI driver of each of its volumes that is attached.
         claims: how many volumes of its may have to be attached.
+        share: MiB of one GPU that it shares: every GPU of its node must have them; 0: it does not say so.
         doubt: why it cannot be judged whether it finds a place, as the end of a sentence; empty: it can.
     """
 
@@ -161,6 +162,7 @@ class Claimant:
     ports: frozenset[tuple[int, str]] = frozenset()
     attaches: tuple[str, ...] = ()
     claims: int = 0
+    share: int = 0
     doubt: str = ""
 
     @property
@@ -212,6 +214,8 @@ def claimant(pod: Object, volumes: Volumes, pool: str = "", *, moving: bool = Fa
         ports=frozenset(ports(pod)),
         attaches=tuple(volumes.drivers[one] for one in local_volumes.claims_of(pod) if one in volumes.drivers),
         claims=attachable.claims(pod),
+        # Of another one that waits, a GPU too small is not sure to keep it away.
+        share=math.ceil(pod_.number(pod_.notes(pod).get(_SHARES[1]))) if moving else 0,
         doubt=doubt,
     )
 

@@ -168,14 +168,26 @@ def test_pods_of_daemon_sets_run_until_the_workloads_are_gone_before_the_taint(
     warned = [one.message for one in plan.warnings if one.code == "csi-plugin-drained"]
     assert [daemon in one for one in warned] == ([True] if host_path else [])
     seen: list[JSON] = []
+    mounted: list[str] = []
+
+    def in_use(*names: str) -> None:
+        lab_api.patch(f"/api/v1/nodes/{node}/status", {"status": {"volumesInUse": list(names) or None}})
 
     def say(step: str, text: str) -> None:
+        if step == "evict" and "still to go" in text:
+            in_use("kubernetes.io/csi/csi.example.org^vol-1")
+        if step == "evict" and "still mounted" in text:
+            assert not drained(lab_api, node)
+            mounted.append(text)
+            in_use()
         if step == "evict" and text.startswith("no pod left that is evicted"):
             assert not drained(lab_api, node)
             seen.append(pods())
 
     until_the_return(lambda: driving.run(settings, node, options, say))
+    in_use()
     assert [list(one) for one in seen] == [[daemon]]
+    assert len(mounted) == (1 if host_path else 0), "the taint comes before the volumes are unmounted"
     then = seen[0][daemon]["metadata"]
     assert then["uid"] == before["uid"]
     assert "deletionTimestamp" not in then

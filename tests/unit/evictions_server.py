@@ -26,6 +26,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         answers: by a pod's name the status, and the Retry-After if there is one.
+        says: by a pod's name the body of such an answer, if it is not about a budget.
         asked: the names of the pods in the order of the requests.
         uids: the uids that the requests were about.
     """
@@ -35,6 +36,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, str]] = {}
+        self.says: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.uids: list[str] = []
 
@@ -49,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(name)
         self.server.uids.append(body["deleteOptions"]["preconditions"]["uid"])
         status, retry_after = self.server.answers.get(name, (201, ""))
-        said = json.dumps({"status": "Success"} if status == 201 else BUDGET).encode()
+        said = json.dumps({"status": "Success"} if status == 201 else self.server.says.get(name, BUDGET)).encode()
         self.send_response(status)
         if retry_after:
             self.send_header("Retry-After", retry_after)

@@ -12,7 +12,7 @@ import pytest
 
 from cluster import evicting, unplanned
 from cluster.api import Api
-from cluster.errors import LockLost
+from cluster.errors import Blocked, LockLost
 from cluster.evicting import Evictions
 from cluster.node import Object
 from tests.unit.evictions_server import Server, serving
@@ -156,6 +156,30 @@ def test_what_is_gone_is_gone_and_all_else_is_asked_again(
     running = evictions(downtime, threads, one)
     running.judge(by_uid(one))
     assert bool(running.refused) is again
+
+
+def test_pod_of_a_namespace_that_is_being_deleted_keeps_no_other_from_its_eviction(
+    downtime: Any, threads: ThreadPoolExecutor, server: Server
+) -> None:
+    one, other = work("doomed"), work("other")
+    server.answers["doomed"] = (403, "")
+    server.says["doomed"] = {
+        "message": 'pods "doomed" is forbidden: unable to create new content in namespace x because it is being '
+        "terminated",
+        "details": {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
+    }
+    running = evictions(downtime, threads, one, other)
+    assert running.judge(by_uid(one, other)) is None
+    assert sorted(server.asked) == ["doomed", "other"]
+    (refusal,) = running.refused.values()
+    assert "its namespace is being deleted" in refusal.said
+
+
+def test_a_right_that_is_lacking_ends_the_eviction(downtime: Any, threads: ThreadPoolExecutor, server: Server) -> None:
+    server.answers["w"] = (403, "")
+    one = work("w")
+    with pytest.raises(Blocked, match="forbids what is needed"):
+        evictions(downtime, threads, one).judge(by_uid(one))
 
 
 def test_without_the_lock_nothing_is_evicted(downtime: Any, threads: ThreadPoolExecutor, server: Server) -> None:

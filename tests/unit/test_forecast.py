@@ -290,6 +290,15 @@ def test_a_gpu_that_becomes_shared_is_held_by_a_pod_of_its_own() -> None:
     assert says(asking("c"), place("n", gpus="1", pods="3"), others=(other,)).says == "fits-now"
 
 
+def test_a_share_in_mebibytes_fits_no_gpu_that_is_smaller_or_not_known() -> None:
+    pod = asking("a", annotations={"gpu-memory": "60000"})
+    small, large = ({"nvidia.com/gpu.memory": size} for size in ("15360", "81559"))
+    assert says(pod, place("n", gpus="4", labels=large)).says == "fits-now"
+    said = says(pod, place("n", gpus="4", labels=small), place("m", gpus="4"))
+    assert said.says == "will-wait"
+    assert "2 whose GPUs are not known to have the 60000 MiB" in said.why
+
+
 def test_a_rival_with_a_share_may_join_a_gpu_that_is_shared_already() -> None:
     """No whole GPU is free there, and yet it takes cores, memory and a place among the pods."""
     shares = [asking(f"y{i}", cpu="5", annotations={"gpu-fraction": "0.5"}) for i in range(2)]

@@ -102,6 +102,24 @@ def test_sliced_or_shared_gpus_are_counted_only_by_what_the_machine_had(found: F
     assert states(judged(Listing(ALL[1:]), found=known, enough=found.gpus))["gpu_count"] == "failed"
 
 
+def test_a_gpu_that_cannot_be_read_does_not_pass_where_the_count_is_not_known() -> None:
+    sliced = Found(gpus={"nvidia.com/mig-1g.5gb": 14})
+    for listing in (Listing(ALL, unreadable=("Unable to determine the device handle for GPU0000:5E:00.0",)), Listing()):
+        (_, count, _) = judged(listing, found=sliced, enough=sliced.gpus)
+        assert (count.name, count.state) == ("gpu_count", "failed")
+        assert f"lists {len(listing.devices)} GPUs" in count.text
+        assert " ".join(listing.unreadable) in count.text
+
+
+def test_xid_errors_are_seen_where_the_driver_has_no_nvidia_smi_on_the_machine() -> None:
+    known = Found(gpus=FOUR)
+    bad = KernelLog((Xid(79, "0000:3b:00", "GPU has fallen off the bus."),))
+    assert states(judged(None, bad, known)) == {"host": "skipped", "xid": "failed"}
+    assert states(judged(None, LOG, known)) == {"host": "skipped", "xid": "passed"}
+    for silent in (KernelLog(whole=False), KernelLog(whole=False, failure="sudo refuses")):
+        assert states(judged(None, silent, known)) == {"host": "skipped"}
+
+
 def test_two_versions_of_the_driver_are_said_and_no_gpu_is_counted() -> None:
     checks = judged(Listing(failure="Failed to initialize NVML", mismatch=True))
     assert states(checks) == {"driver": "failed", "xid": "passed"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,10 +39,13 @@ def test_a_sound_machine_tells_its_gpus_and_its_log(server: sshd.Sshd) -> None:
     assert (facts.log.whole, facts.log.failure) == (True, "")
 
 
-def test_a_program_that_is_not_there_is_none_and_the_log_is_not_read(server: sshd.Sshd, tmp_path: Path) -> None:
-    facts = asked(server, "exec no-such-program-as-nvidia-smi", sudo=f"touch {tmp_path}/read")
-    assert (facts.listing, facts.log) == (None, None)
-    assert not (tmp_path / "read").exists()
+def test_where_the_program_is_not_there_the_log_is_read_all_the_same(server: sshd.Sshd) -> None:
+    log = "NVRM: loading NVIDIA UNIX x86_64 Kernel Module\nNVRM: Xid (PCI:0000:3b:00): 79, fallen off the bus"
+    facts = asked(server, "exec no-such-program-as-nvidia-smi", sudo=f"printf '{log}\\n'")
+    assert facts.listing is None
+    assert facts.log is not None
+    assert [one.number for one in facts.log.xids] == [79]
+    assert facts.log.whole
 
 
 def test_a_program_without_its_libraries_is_there_and_fails(server: sshd.Sshd) -> None:

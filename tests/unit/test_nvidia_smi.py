@@ -35,6 +35,13 @@ def test_a_warning_beside_the_gpus_is_no_failure() -> None:
     assert (len(found.devices), found.failure, found.unreadable) == (2, "", ())
 
 
+def test_a_corrupted_inforom_is_a_remark_below_a_whole_listing() -> None:
+    said = "WARNING: infoROM is corrupted at gpu 0000:3B:00.0"
+    found = parse(14, f"0, GPU-1, 00000000:3B:00.0, NVIDIA A100\n{said}\n")
+    assert (len(found.devices), found.failure, found.remark) == (1, "", said)
+    assert parse(14, said).failure == said
+
+
 @pytest.mark.parametrize("where", ["stdout", "stderr"])
 def test_another_version_of_the_library_is_recognised(where: str) -> None:
     found = parse(18, **{"stdout": "", where: MISMATCH})
