@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
-from cluster import consent, eviction, notice, notices, planning, suspension, waiting
+from cluster import consent, eviction, notice, notices, planning, suspension, suspensions, waiting
 from cluster import pods as pod_
 from cluster import record as records_of
 from cluster.api import Object
@@ -53,6 +53,7 @@ def unsettled(downtime: Downtime, seen: Observation, plan: Plan) -> tuple[Worklo
 
 def _settle(downtime: Downtime) -> None:
     while waiting.asks_about_workloads(downtime):
+        suspension.settle(downtime)
         seen, plan = planning.look_again(downtime)
         notices.tell(downtime, seen, plan)
         question = waiting.question_about(downtime, seen, plan)
@@ -73,20 +74,18 @@ def _suspend(downtime: Downtime, workloads: tuple[Workload, ...]) -> None:
     given = consent.last_answers(downtime.record, "interactive")
     for one in workloads:
         try:
-            suspension.suspend(downtime, one, given[one.key].who)
+            said = _HOW[suspension.suspend(downtime, one, given[one.key].who)]
             why = "" if _see_stopped(downtime, one) else "it was suspended, but its pods are still there"
         except LockLost:
             raise
         except DowntimeError as error:
-            why = error.message
+            why, said = error.message, ""
         if why:
-            # A form's answer has the time of Prefect's server, whose clock may be ahead.
-            at = max(datetime.now(UTC), given[one.key].at)
-            hindered = Obstacle(at=at, item=one.key, said=why[:1000])
+            hindered = Obstacle(at=datetime.now(UTC), item=one.key, said=why[:1000], given=given[one.key].at)
             downtime.write(lambda old, new=hindered: _with(old, new))  # type: ignore[misc]
             downtime.say(_STEP, f"{one.key} could not be suspended: {why}")
         else:
-            downtime.say(_STEP, f"{one.key} is suspended")
+            downtime.say(_STEP, f"{one.key} {said}")
 
 
 def _with(old: Record, one: Obstacle) -> Record:
@@ -127,9 +126,13 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
     seconds = max(0.0, (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds())
     fields = f"spec.nodeName={downtime.node}"
     come_back = COME_BACK.get()
+    unsettled = suspension.unsettled_until(downtime)
     at_most = seconds if come_back is None else min(seconds, _WATCHED_SECONDS)
+    if unsettled is not None:
+        left_over = (unsettled - datetime.now(UTC)).total_seconds()
+        at_most = min(at_most, max(_LOOK_SECONDS, left_over + 0.1))
     changed = until(downtime.api, eviction.PODS, judge, at_most, fields=fields, every=_LOOK_SECONDS)
-    if come_back is not None and changed is None and at_most < seconds:
+    if come_back is not None and unsettled is None and changed is None and at_most < seconds:
         back = min(when, datetime.now(UTC) + timedelta(seconds=_AWAY_SECONDS))
         downtime.say(_STEP, f"this process ends; the run goes on at {moment(back)}")
         come_back(back)
@@ -162,7 +165,9 @@ def _proof(downtime: Downtime) -> Seen:
 def _about_interactive(downtime: Downtime) -> str:
     said: dict[tuple[str, str], list[str]] = {}
     for item, one in consent.last_answers(downtime.record, "interactive").items():
-        said.setdefault((one.who, one.answer), []).append(item)
+        suspends = one.answer in (consent.SUSPEND, consent.SUSPEND_NOW)
+        never = suspends and suspensions.of(downtime.record, item) is None
+        said.setdefault((one.who, _GONE if never else one.answer), []).append(item)
     words = [_SAID[answer].format(who, ", ".join(items)) for (who, answer), items in said.items() if answer in _SAID]
     if words:
         return "; ".join(words)
@@ -171,10 +176,18 @@ def _about_interactive(downtime: Downtime) -> str:
     return "there is no interactive work on the node"
 
 
+_HOW = {
+    "suspended": "is suspended",
+    "stopped-already": "was stopped by somebody else: it is not resumed",
+    "over": "has ended by itself: it is not resumed",
+    "gone": "is gone by itself: it is not resumed",
+}
+_GONE = "gone"
 _SAID = {
+    _GONE: "{} decided to suspend {}, which was gone or stopped before: it is not resumed",
     consent.EVICT: "{} agreed to evict {}",
     consent.EVICT_NOW: "{} agreed to evict {} before the end of its notice period",
-    consent.WAIT: "{} had its owner waited for, who stopped {}",
+    consent.WAIT: "{} had the owner waited for, until there was no more of {}",
     consent.SUSPEND: "{} had {} suspended",
     consent.SUSPEND_NOW: "{} had {} suspended before the end of its notice period",
 }

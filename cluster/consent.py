@@ -157,7 +157,7 @@ def meant_by_rest(
 
 
 def _hindered(key: str, given: Approval, record: Record) -> bool:
-    return any(one.item == key and one.at >= given.at for one in record.obstacles)
+    return any(one.hinders(key, given.at) for one in record.obstacles)
 
 
 def digest_of_question(asked: Iterable[Workload], record: Record) -> str:

@@ -56,7 +56,7 @@ def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, 
         return old  # a write whose answer was lost, tried again
     now = datetime.now(UTC)
     steps = {"recovery-gate": StepState(state="done", at=now, proof=summary(gate))} if gate is not None else {}
-    new = old.model_copy(
+    new = records_of.in_run(old, flow_run).model_copy(
         update={
             "procedure": "remove",
             "epoch": epoch,
@@ -66,7 +66,6 @@ def taken_over(old: Record, options: Options, gate: Verdict | None, epoch: int, 
             "reason": options.reason or old.reason,
             "gate": gate,
             "steps": steps,
-            "flow_run": flow_run,
             # That it comes back was said then; now it goes for good, and owners are told that.
             "notices": (),
             "asked": None,

@@ -48,6 +48,7 @@ from cluster.records import Mutation, Records
 
 # The API's address may be away for as long as a load balancer needs to see that a control-plane node is down.
 _MASTER = 4
+_MOMENT_SECONDS = 60.0
 
 Say = Callable[[str, str], None]
 Ask = Callable[[Question], Answer]
@@ -139,7 +140,10 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
         Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
     """
     crossing.require_confirmed(start.node, start.options)
-    with _locked(api, settings, start.node) as lock:
+    before = Records(api).open_of(start.node) if start.flow_run else None
+    # A run that comes back to what it began finds somebody, who decides or looks, for a moment only.
+    patience = _MOMENT_SECONDS if before is not None and before.of_run(start.flow_run) else 0.0
+    with _locked(api, settings, start.node, patience) as lock:
         record = _begin(api, settings, start, Records(api).open_of(start.node), lock)
         yield _marked(Downtime(api, settings, start.node, lock, record, say, ask))
 
@@ -170,7 +174,7 @@ def go_on(
 
 
 @contextmanager
-def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
+def _locked(api: Api, settings: Settings, name: str, patience: float = 0.0) -> Iterator[Lock]:
     names.node_name(name)
     require_cluster(api, settings)
     found = nodes.find(api, name) or {"metadata": {}}
@@ -178,7 +182,7 @@ def _locked(api: Api, settings: Settings, name: str) -> Iterator[Lock]:
     above = max(_epoch(Records(api).read(name)), _epoch_on(found))
     try:
         # Inside: a signal that comes just after it was taken must not leave it to run out.
-        lock.acquire(above)
+        lock.acquire(above, patience)
         yield lock
     finally:
         lock.release()
@@ -243,12 +247,12 @@ def _epoch_on(found: Object) -> int:
 
 
 def _begin(api: Api, settings: Settings, start: Start, present: Record | None, lock: Lock) -> Record:
+    _require_first(api, start, present)
     if present is not None and crossing.may_take_over(present, start.procedure):
         return _cross(api, settings, present, start, lock)
     if present is not None:
         crossing.require_same(present, start.procedure, start.options)
         return _take_over(api, start.node, lock, start.flow_run, _answering(start))
-    _require_first(api, start)
     new = _new_record(api, settings, start, lock)
     judge = _judge_of(api, settings, start, new)
     admission.admit(api, start.node, new.id, start.procedure, judge, lock.check, start.options.designate)
@@ -300,12 +304,12 @@ def not_in_downtime(name: str) -> Blocked:
     )
 
 
-def _require_first(api: Api, start: Start) -> None:
+def _require_first(api: Api, start: Start, present: Record | None) -> None:
     # A suspended run goes through the flow from its top when somebody answers it at last. Its downtime may have been
     # brought to an end by others meanwhile, and its old answers would consent to a new one.
-    if not start.flow_run:
+    if not start.flow_run or (present is not None and present.of_run(start.flow_run)):
         return
-    over = next((one for one in Records(api).closed_of(start.node) if one.flow_run == start.flow_run), None)
+    over = next((one for one in Records(api).closed_of(start.node) if one.of_run(start.flow_run)), None)
     if over is not None:
         raise Blocked(
             "run-is-over",
@@ -332,7 +336,8 @@ def _as_it_is(old: Record) -> Record:
 
 def _take_over(api: Api, name: str, lock: Lock, flow_run: str, answered: Mutation = _as_it_is) -> Record:
     def taken(old: Record) -> Record:
-        new = old.model_copy(update={"epoch": lock.epoch, "flow_run": flow_run or old.flow_run})
+        new = records_of.in_run(old, flow_run) if flow_run else old
+        new = new.model_copy(update={"epoch": lock.epoch})
         return answered(continued(new, lock.holder))
 
     return Records(api).update(name, lock.epoch, taken)

@@ -22,7 +22,7 @@ def of(record: Record, asking: tuple[Workload, ...], patience_seconds: int, *, s
     digest = consent.digest_of_question(asking, record)
     given = consent.last_answers(record, "interactive")
     choices: tuple[Decision, ...] = ("evict", "wait", "suspend") if suspend else ("evict", "wait")
-    tried = [one for one in record.obstacles if one.item in given and one.at >= given[one.item].at]
+    tried = [one for one in record.obstacles if one.item in given and one.hinders(one.item, given[one.item].at)]
     said = [
         *notice.said(record.notices, keys),
         *(

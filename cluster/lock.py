@@ -84,21 +84,28 @@ class Lock:
         self._lost = ""
         self._thread: threading.Thread | None = None
 
-    def acquire(self, above: int = 0) -> None:
+    def acquire(self, above: int = 0, patience: float = 0.0) -> None:
         """Take the lock; wait, if it has a holder, until that one is seen alive or its lease has run out.
 
         Args:
             above: the epoch in the node's record. The new one is greater, even if somebody deleted the Lease.
+            patience: for how many seconds a holder who is alive is waited for.
 
         Raises:
             Blocked: ``locked``: somebody who is alive holds it.
         """
         ensure_namespace(self._patient)
+        end = _now() + patience
         while True:
             lease = self._patient.get(self._path)
             # Our own: it was written, and the answer was lost.
             if lease is not None and _holder(lease) not in ("", self.holder):
-                self._see_still(lease)
+                try:
+                    self._see_still(lease)
+                except Blocked as error:
+                    if error.code != "locked" or _now() >= end:
+                        raise
+                    continue
             if self._take(lease, above):
                 break
         self._thread = threading.Thread(target=self._renew_until_stopped, name=f"lock-{self._node}", daemon=True)

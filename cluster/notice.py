@@ -39,6 +39,14 @@ class Obstacle(_Model):
     at: datetime
     item: str
     said: str
+    given: datetime | None = Field(default=None, description="When what it keeps from being done was decided.")
+
+    def hinders(self, item: str, given: datetime) -> bool:
+        """Whether it is in the way of what was decided about this workload at that time.
+
+        Times of two machines are not compared: one that decides may be behind the one that tried.
+        """
+        return self.item == item and (self.given == given if self.given is not None else self.at >= given)
 
 
 def minutes(chosen: int | None, configured: float | None, *, notifies: bool) -> float:

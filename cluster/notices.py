@@ -44,11 +44,19 @@ def untold(downtime: Downtime, seen: Observation, plan: Plan) -> tuple[Workload,
 
 def tell(downtime: Downtime, seen: Observation, plan: Plan) -> None:
     """Tell the owners of work that was not told of yet, by all ways that are configured."""
+    hurried = consent.agreed(downtime.record, "interactive", consent.EVICT_NOW, consent.SUSPEND_NOW)
     workloads = untold(downtime, seen, plan)
+    # Nobody is promised time for what somebody decided is done at once.
+    at_once = tuple(one for one in workloads if one.key in hurried)
+    _tell(downtime, seen, at_once, timedelta())
+    _tell(downtime, seen, tuple(one for one in workloads if one not in at_once), period(downtime))
+
+
+def _tell(downtime: Downtime, seen: Observation, workloads: tuple[Workload, ...], time: timedelta) -> None:
     if not workloads:
         return
     at = datetime.now(UTC)
-    intended = Notice(at=at, until=at + period(downtime), items=tuple(one.key for one in workloads))
+    intended = Notice(at=at, until=at + time, items=tuple(one.key for one in workloads))
     downtime.write(lambda old: _with(old, intended))
     ways, failed = notifiers.of(downtime.api, downtime.settings.notify)
     subject = notice_text.subject(downtime.record)

@@ -120,10 +120,12 @@ def secret_parts(url: str) -> set[str]:
         split = urlsplit(url)
     except ValueError:
         return parts
-    host = split.netloc.rpartition("@")[2].partition(":")[0]
+    place = split.netloc.rpartition("@")[2]
+    host, _, port = place.partition(":")
     words = [*split.path.split("/"), *(value for _, value in parse_qsl(split.query)), split.username or ""]
     # A host with a dot in it is one; without, it may be the id of a bot or of a webhook.
     words += [host] if "." not in host else []
+    words += [place, port] if port and not port.isdigit() else []
     tokens = {word for word in words if len(word) >= _SHORTEST_TOKEN} | {split.password or ""}
     return {one for one in parts | tokens | {unquote(token) for token in tokens} if one}
 

@@ -23,6 +23,7 @@ from cluster.restoration import Kept
 SCHEMA = 1
 # A ConfigMap holds at most 1 MiB: https://kubernetes.io/docs/concepts/configuration/configmap/
 TIMELINE_LENGTH = 200
+_MOST_RUNS = 100
 _CONTINUED = "continued by "
 
 RESET, DELETED, MEMBER_REMOVED = "machine-reset", "node-deleted", "etcd-member-removed"
@@ -133,6 +134,7 @@ class Record(_Model):
     updated: datetime
     options: dict[str, Any] = {}
     flow_run: str = ""
+    earlier_runs: tuple[str, ...] = Field(default=(), description="Flow runs that had it before this one.")
     found: Found
     kept: Kept | None = Field(default=None, description="What a rejoin gives back to the node.")
     member: Member | None = Field(default=None, description="Of a removal: the member of etcd that was the node's.")
@@ -164,6 +166,10 @@ class Record(_Model):
     def open(self) -> bool:
         """Whether the node is in downtime."""
         return self.phase != "closed"
+
+    def of_run(self, flow_run: str) -> bool:
+        """Whether this flow run had it, now or once."""
+        return bool(flow_run) and flow_run in (self.flow_run, *self.earlier_runs)
 
     @property
     def shut_down_boot(self) -> str:
@@ -288,3 +294,10 @@ def _damaged(where: str, why: str) -> Blocked:
         "Look at it ('kubectl get configmap -n runai-downtime -o yaml') and at the node's taints and cordon; "
         "mend it, or delete it once the node is as it should be.",
     )
+
+
+def in_run(record: Record, flow_run: str) -> Record:
+    """The record in the hands of another flow run (empty: of none); the one before is remembered."""
+    earlier = tuple(dict.fromkeys((*record.earlier_runs, *([record.flow_run] if record.flow_run else []))))
+    kept = tuple(one for one in earlier if one != flow_run)
+    return record.model_copy(update={"flow_run": flow_run, "earlier_runs": kept[-_MOST_RUNS:]})

@@ -6,7 +6,9 @@ stays in the record as a change that stands, and is a warning of the report.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Literal
 
 from cluster import runai_api, suspensions
@@ -17,8 +19,9 @@ from cluster.record import Change
 from cluster.runai_api import RunaiApi
 from cluster.runai_errors import RunaiError
 from cluster.runai_workloads import OVER, STOPPED, STOPPING, RestWorkload
+from cluster.showing_time import moment
 from cluster.step import Seen, Step
-from cluster.suspending import fenced
+from cluster.suspending import fenced, settled_at
 
 _LEAVES_SECONDS = 60.0
 
@@ -49,17 +52,30 @@ def resume(downtime: Downtime) -> None:
             try:
                 _resume(downtime, rest, one)
             except RunaiError as error:
-                if error.for_all:
-                    _note_all(downtime, error.message)
-                    return
                 _note(downtime, one, error.message)
+                away = _away(rest) if error.for_all else ""
+                if away:
+                    _note_all(downtime, f"it was not tried: {away}", but=one)
+                    return
+
+
+def _away(rest: RunaiApi) -> str:
+    """Why nothing is to be had of the API for the others either; empty: it answers."""
+    try:
+        rest.see()
+    except RunaiError as error:
+        return error.message if error.for_all else ""
+    return ""
 
 
 def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
     key, (collection, id_) = suspensions.key_of(one), suspensions.target(one)
     now = rest.workload(id_)
+    if one.state == "intended" and now is not None and _left(now.phase) and now.phase not in OVER:
+        # Its answer was lost: Run:ai may still be about to stop it.
+        now = _while(downtime, rest, one, now)
     if now is not None and now.phase == STOPPING:
-        now = _once_not(rest, id_, STOPPING, _patience(downtime)) or now
+        now = _once(rest, id_, lambda phase: phase != STOPPING, _patience(downtime)) or now
     if now is None:
         _write(downtime, one, f"{key} was deleted meanwhile: there is nothing to resume")
     elif now.phase in OVER:
@@ -70,7 +86,7 @@ def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
     else:
         try:
             rest.resume(collection, id_, fenced(downtime))
-            seen = _once_not(rest, id_, STOPPED, min(_LEAVES_SECONDS, _patience(downtime)))
+            seen = _once(rest, id_, _left, min(_LEAVES_SECONDS, _patience(downtime)))
         except RunaiError:
             # Its answer may be lost, and it is refused the second time because it runs already.
             seen = rest.workload(id_)
@@ -79,17 +95,33 @@ def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
         if seen is None:
             _note(downtime, one, "Run:ai accepted it, and yet it is still stopped")
             return
-        _write(downtime, one, f"{key} is resumed ({seen.phase})")
+        said = "is over" if seen.phase in OVER else "is resumed"
+        _write(downtime, one, f"{key} {said} ({seen.phase})")
 
 
-def _once_not(rest: RunaiApi, id_: str, phase: str, seconds: float) -> RestWorkload | None:
-    """The workload once it has another phase; None: it has not got one."""
+def _while(downtime: Downtime, rest: RunaiApi, one: Change, now: RestWorkload) -> RestWorkload:
+    """The workload once it stops, or when it would have stopped long ago."""
+    ends = settled_at(downtime, one)
+    seconds = (ends - datetime.now(UTC)).total_seconds()
+    if seconds <= 0:
+        return now
+    key = suspensions.key_of(one)
+    downtime.say(suspensions.STEP, f"waits until {moment(ends)} whether Run:ai still stops {key}")
+    return _once(rest, suspensions.target(one)[1], lambda phase: not _left(phase) or phase in OVER, seconds) or now
 
-    def other() -> RestWorkload | None:
+
+def _left(phase: str) -> bool:
+    return phase not in (STOPPED, STOPPING)
+
+
+def _once(rest: RunaiApi, id_: str, wanted: Callable[[str], bool], seconds: float) -> RestWorkload | None:
+    """The workload once its phase is one that is wanted; None: it has not got there in time."""
+
+    def there() -> RestWorkload | None:
         now = rest.workload(id_)
-        return now if now is not None and now.phase != phase else None
+        return now if now is not None and wanted(now.phase) else None
 
-    return probe(other, seconds, first=0.3, longest=3.0)
+    return probe(there, seconds, first=0.3, longest=3.0)
 
 
 def _patience(downtime: Downtime) -> float:
@@ -109,9 +141,10 @@ def _note(downtime: Downtime, one: Change, why: str) -> None:
     downtime.say(suspensions.STEP, f"{key} is NOT resumed: {why}. {suspensions.by_hand(one)}")
 
 
-def _note_all(downtime: Downtime, why: str) -> None:
+def _note_all(downtime: Downtime, why: str, but: Change | None = None) -> None:
     for one in suspensions.left(downtime.record):
-        _note(downtime, one, why)
+        if but is None or one.what != but.what:
+            _note(downtime, one, why)
 
 
 def _seen(downtime: Downtime) -> Seen:

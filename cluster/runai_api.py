@@ -81,7 +81,7 @@ class RunaiApi:
         try:
             document = self._session.call("GET", path)
         except RunaiError as error:
-            if error.status == 404:
+            if error.code == "runai-not-found" and error.own:
                 return None
             raise
         return self._understood(runai_workloads.workload, document, f"GET {path}")

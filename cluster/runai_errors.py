@@ -16,9 +16,11 @@ class RunaiError(Blocked):
 
     Attributes:
         status: the HTTP status; 0: there was no answer (that could be read).
+        own: it is the API that says so, in its own form, and not something before it (an ingress without a route).
     """
 
     status = 0
+    own = False
 
     @property
     def certain(self) -> bool:
@@ -32,7 +34,7 @@ class RunaiError(Blocked):
 
     @property
     def _lasts(self) -> bool:
-        return self.status in (0, 401, 429) or self.status >= 500
+        return self.status in (0, 401, 429) or self.status >= 500 or (self.status == 404 and not self.own)
 
 
 def said(text: str) -> str:
@@ -47,12 +49,22 @@ def said(text: str) -> str:
     return shown(f"{message}{code}{details}", 600)
 
 
-def refused(status: int, words: str, asked: str, url: str) -> RunaiError:
+def is_own(text: str) -> bool:
+    """Whether an error is in the API's own form: a JSON document with its code and message."""
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "code" in body and "message" in body
+
+
+def refused(status: int, words: str, asked: str, url: str, *, own: bool = True) -> RunaiError:
     """The error for an HTTP status.
 
     Args:
         words: as ``said`` tells them.
         asked: method and path.
+        own: as ``is_own`` tells.
     """
     if status == 401:
         error = RunaiError(
@@ -85,7 +97,7 @@ def refused(status: int, words: str, asked: str, url: str) -> RunaiError:
             f"Run:ai's API at {url} refused {asked} (HTTP {status}): {words}",
             "See its words; the Run:ai UI shows the workload.",
         )
-    error.status = status
+    error.status, error.own = status, own
     return error
 
 

@@ -94,7 +94,7 @@ class Session:
             self._token = None
             answer = self._patiently(lambda: once(self._bearer(end)), asked, end)
         if not 200 <= answer.status < 300:
-            raise runai_errors.refused(answer.status, self._words(answer.text), asked, self.url)
+            raise self._refused(answer, asked)
         return self._json(answer.text, asked) if answer.text.strip() else None
 
     def masked(self, text: str) -> str:
@@ -134,11 +134,11 @@ class Session:
                 if error.code != "runai-unreachable" or time.monotonic() + wait > end:
                     raise
             else:
-                if answer.status != 429 and answer.status < 500:
+                if not _passes(answer):
                     return answer
                 wait = max(wait, answer.wait)
                 if time.monotonic() + wait > end:
-                    raise runai_errors.refused(answer.status, self._words(answer.text), asked, self.url)
+                    raise self._refused(answer, asked)
             time.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -179,6 +179,10 @@ class Session:
                 raise runai_errors.odd(self.url, "a request", f"it is longer than {_LARGEST_ANSWER >> 20} MiB")
         return b"".join(parts).decode(errors="replace")
 
+    def _refused(self, answer: _Answer, asked: str) -> RunaiError:
+        own = runai_errors.is_own(answer.text)
+        return runai_errors.refused(answer.status, self._words(answer.text), asked, self.url, own=own)
+
     def _words(self, text: str) -> str:
         return runai_errors.said(self.masked(text))
 
@@ -188,6 +192,13 @@ class Session:
         except ValueError:
             beginning = self.masked(text.strip())[:80]
             raise runai_errors.odd(self.url, asked, f"it is no JSON, but begins with {beginning!r}") from None
+
+
+def _passes(answer: _Answer) -> bool:
+    """Whether it may be another answer soon: the API is busy, or what stands before it does not know it yet."""
+    return (
+        answer.status == 429 or answer.status >= 500 or (answer.status == 404 and not runai_errors.is_own(answer.text))
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -31,6 +31,9 @@ _LOOK_SECONDS = 2.0
 _MARGIN_SECONDS = 30.0
 
 
+How = Literal["suspended", "stopped-already", "over", "gone"]
+
+
 class Suspended(NamedTuple):
     """What came of one workload.
 
@@ -41,7 +44,7 @@ class Suspended(NamedTuple):
     """
 
     key: str
-    how: Literal["suspended", "stopped-already", "over", "gone"]
+    how: How
 
 
 class _Found(NamedTuple):
@@ -108,16 +111,16 @@ def settle(downtime: Downtime, rest: RunaiApi, but: Iterable[str] = ()) -> None:
         now = rest.workload(suspensions.target(one)[1])
         if now is not None and now.phase == STOPPED:
             _write(downtime, key, one.value, "made", f"{key} was suspended: it is stopped")
-        elif now is None or (now.phase != STOPPING and _overdue(downtime, one)):
+        elif now is None or (now.phase != STOPPING and datetime.now(UTC) > settled_at(downtime, one)):
             said = f"phase {now.phase}" if now is not None else "it was deleted"
             _write(downtime, key, one.value, "undone", f"{key} was not suspended: {said}")
 
 
-def _overdue(downtime: Downtime, one: Change) -> bool:
-    """Whether what was asked for under this intent would have been done by now."""
+def settled_at(downtime: Downtime, one: Change) -> datetime:
+    """When what was asked for under this intent would have been done: what runs on then was not suspended."""
     runai = downtime.settings.runai
     asked = runai.patience if runai is not None else 0.0
-    return datetime.now(UTC) - one.at > timedelta(seconds=asked + _seconds(downtime, []))
+    return one.at + timedelta(seconds=asked + _seconds(downtime, []))
 
 
 def fenced(downtime: Downtime) -> Callable[[], AbstractContextManager[None]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from cluster import suspending
+from datetime import datetime
+
+from cluster import runai_api, suspending, suspensions
 from cluster.downtime import Downtime
 from cluster.errors import Misused
 from cluster.plan import Workload
+from cluster.runai_errors import RunaiError
+from cluster.suspending import How
 
 
 def offered(downtime: Downtime) -> bool:
@@ -27,10 +31,30 @@ def require(downtime: Downtime) -> None:
         )
 
 
-def suspend(downtime: Downtime, one: Workload, who: str) -> None:
+def unsettled_until(downtime: Downtime) -> datetime | None:
+    """When it is known of every suspension whether Run:ai carries it out; None: it is."""
+    intended = [one for one in suspensions.left(downtime.record) if one.state == "intended"]
+    return max((suspending.settled_at(downtime, one) for one in intended), default=None)
+
+
+def settle(downtime: Downtime) -> None:
+    """See what became of those, so that nobody's own stop is taken for ours later. What cannot be seen is left so."""
+    if unsettled_until(downtime) is None:
+        return
+    try:
+        with runai_api.opened(downtime.api, downtime.settings) as rest:
+            suspending.settle(downtime, rest)
+    except (RunaiError, Misused) as error:
+        downtime.say("suspend", f"It is not known yet whether a suspension is carried out: {error.message}")
+
+
+def suspend(downtime: Downtime, one: Workload, who: str) -> How:
     """Suspend a workload, and see its pods gone, for who decided it.
+
+    Returns:
+        what came of it: only what is ``suspended`` is resumed later.
 
     Raises:
         DowntimeError: in the words of the API; the workload was not suspended, or did not stop in time.
     """
-    suspending.suspend(downtime, (one,), who)
+    return suspending.suspend(downtime, (one,), who)[0].how

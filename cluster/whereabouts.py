@@ -35,7 +35,9 @@ def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, .
 def _suspended(record: Record, key: str, one: Whereabouts) -> Whereabouts:
     if one.now not in ("deleted", "finished") or suspensions.of(record, key) is None:
         return one
-    return one.model_copy(update={"now": "suspended", "detail": "this downtime resumes it"})
+    given_up = not record.open or record.done(suspensions.STEP)
+    detail = f"NOT resumed: {suspensions.why_left(record, key)}" if given_up else "this downtime resumes it"
+    return one.model_copy(update={"now": "suspended", "detail": detail})
 
 
 def _by_title(api: Api, resolver: Resolver, namespace: str) -> dict[str, list[Object]] | None:

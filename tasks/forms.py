@@ -16,7 +16,8 @@ from cluster.record import Asked, Subject
 
 
 class _Form(RunInput):
-    who: str = Field(title="Your name", description="Kept in the record.", min_length=1, max_length=100)
+    # A pattern and no validator: the server itself refuses the answer, and the run stays suspended.
+    who: str = Field(title="Your name", description="Kept in the record.", pattern=r"\S", min_length=1, max_length=100)
 
 
 class WorkloadsAnswer(_Form):

@@ -71,6 +71,10 @@ class RestApi:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return dict(json.loads(answer.read()))
 
+    def clear(self) -> None:
+        """Nothing goes wrong with it any more."""
+        rest_faults.clear(self.lab)
+
     @contextmanager
     def fault(self, name: str, times: int = -1) -> Iterator[None]:
         """Something goes wrong with it, until the end of the block."""

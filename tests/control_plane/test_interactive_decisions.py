@@ -129,7 +129,10 @@ def test_each_workload_its_own_way_and_the_wait_ends_when_its_owner_stops_it(gro
     assert len(threads) == 1, "asked once"
     assert ground.answers() == [("boss", "evict", ("goes",)), ("boss", "wait", ("stopped",))]
     assert any("that its owner stops runai-team-a/StatefulSet/stopped" in line for line in seen)
-    assert "boss had its owner waited for, who stopped" in ground.record["steps"]["approve-workloads"]["proof"]
+    assert (
+        "boss had the owner waited for, until there was no more of"
+        in ground.record["steps"]["approve-workloads"]["proof"]
+    )
     assert ground.pods() == {}
     driving.abort(ground.settings(), ground.node)
 
@@ -311,6 +314,44 @@ def test_suspension_that_run_ai_refuses_leaves_the_work_undecided_and_evicts_not
         ]
         driving.abort(settings, ground.node)
         until(lambda: ground.pods().get("parked-0") == "Running", seconds=30, what="it is not resumed")
+
+
+def test_what_its_owner_stops_after_a_suspension_that_came_to_nothing_is_not_resumed(ground: Ground, lab: Lab) -> None:
+    notebook = ground.notebook("mine")
+    asked: list[Question] = []
+    with suspending_there.running(lab) as rest:
+        settings = rest.settings(ground.settings(), stop_minutes=0.1)
+
+        def person(question: Question) -> Answer:
+            only_about_work(question)
+            asked.append(question)
+            return Answer("suspend" if len(asked) == 1 else "wait", "boss")
+
+        def owner() -> None:
+            until(lambda: changes_of(ground) == ["undone"], seconds=90, what="it is not settled")
+            rest.call("POST", f"workspaces/{notebook['metadata']['uid']}/suspend")
+
+        with rest.fault("forgets"):
+            thread = threading.Thread(target=owner)
+            started: list[threading.Thread] = []
+
+            def say(step: str, text: str) -> None:
+                if text.startswith("waits until") and not started:
+                    started.append(thread)
+                    rest.clear()
+                    thread.start()
+
+            with pytest.raises(Waiting, match="out of service"):
+                driving.run(settings, ground.node, ASKING, say, person)
+        thread.join(60)
+        assert len(asked) == 2
+        assert "accepted" in " ".join(asked[1].said)
+        driving.abort(settings, ground.node)
+        assert rest.phase(notebook["metadata"]["uid"]) == "Stopped", "its owner stopped it, and it was started again"
+
+
+def changes_of(ground: Ground) -> list[str]:
+    return [one["state"] for one in ground.record["changes"] if one["what"].startswith("suspended ")]
 
 
 @pytest.mark.long

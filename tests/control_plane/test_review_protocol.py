@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,41 @@ def test_a_flow_run_that_comes_back_after_its_downtime_was_closed_opens_no_other
     assert record_of(lab_api, node) == closed
     with enter(api, settings, start_of(node, "run-2")) as downtime:
         assert downtime.record.open
+
+
+def test_a_run_whose_downtime_was_taken_over_by_another_run_begins_no_new_one(
+    lab_api: LabApi, api: Api, settings: Settings, node: str
+) -> None:
+    """Its form is still there to be answered, and the answer would consent to work that is there by now."""
+    with enter(api, settings, start_of(node, "run-1")) as downtime:
+        perform(downtime, scheduling.CORDON)
+    with enter(api, settings, start_of(node, "run-2")):
+        pass
+    driving.abort(settings, node)
+
+    def see_refused(run: str) -> None:
+        before = record_of(lab_api, node)
+        with pytest.raises(Blocked) as caught, enter(api, settings, start_of(node, run)):
+            pytest.fail("it went ahead")
+        assert caught.value.code == "run-is-over"
+        assert record_of(lab_api, node) == before
+
+    see_refused("run-1")
+    see_refused("run-2")
+    with enter(api, settings, start_of(node, "run-3")) as downtime:
+        assert downtime.record.open
+    see_refused("run-1")
+
+
+def test_a_run_that_comes_back_waits_for_who_looks_for_a_moment(api: Api, settings: Settings, node: str) -> None:
+    with enter(api, settings, start_of(node, "run-1")):
+        pass
+    looks = Lock(api, node, settings.cluster.lock_seconds)
+    looks.acquire(above=100)
+    threading.Timer(3, looks.release).start()
+    with enter(api, settings, start_of(node, "run-1")) as downtime:
+        assert downtime.record.flow_run == "run-1"
+        assert downtime.lock.epoch > looks.epoch
 
 
 @pytest.mark.parametrize("name", ["../configmaps/fleet", "x/../fleet", "Gpu-1", ""])

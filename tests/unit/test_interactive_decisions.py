@@ -171,6 +171,22 @@ def test_ways_that_failed_are_said_loudly() -> None:
     assert "2026-11-24 10:00 UTC" in line
 
 
+def test_a_new_decision_counts_although_the_clock_of_who_decides_is_behind() -> None:
+    tried = (Obstacle(at=NOW + timedelta(minutes=5), item=A.key, said="busy", given=NOW - timedelta(minutes=9)),)
+    again = said("suspend", A, at=NOW)
+    assert standing(record(again, obstacles=tried), A) == consent.Standing(suspends=(A,))
+    refused = (Obstacle(at=NOW - timedelta(minutes=5), item=A.key, said="busy", given=NOW),)
+    assert standing(record(again, obstacles=refused), A) == consent.Standing(asks=(A,))
+
+
+def test_a_form_without_a_name_is_refused_by_its_schema() -> None:
+    form = forms.of(Question("interactive", "gpu-1", "d", (A,)))
+    assert form.model_json_schema()["properties"]["who"]["pattern"] == r"\S"
+    for nobody in ("", " ", "\t\n"):
+        with pytest.raises(ValidationError):
+            form.model_validate({"decision": "evict", "who": nobody})
+
+
 def test_notice_says_which_node_why_whose_work_until_when_and_what_to_do() -> None:
     text = notice_text.body(record(), (A, work("b", owner="")), NOW, NOW + HOUR)
     for part in ("gpu-1", "firmware", "frida", "runai-team-a/a of anna", "an unknown owner", "10:00 UTC", "stop"):

@@ -86,3 +86,9 @@ def test_doctor_tries_each_way_and_tells_nobody(tmp_path: Path, told: Hook) -> N
     assert [one.level for one in lines] == ["PASS", "WARN"]
     assert told.told == []
     assert list(examination_notify.lines(NO_API, Settings(cluster=ClusterSettings(uid="u")))) == []
+
+
+def test_a_token_behind_a_colon_of_the_host_is_masked_by_itself() -> None:
+    parts = notifiers.secret_parts("tgram://123456789:AAbbCCddEEff/987654321")
+    assert {"AAbbCCddEEff", "123456789:AAbbCCddEEff"} <= parts
+    assert "8443" not in notifiers.secret_parts("json://ops.example:8443/hooks/abcdefghij")

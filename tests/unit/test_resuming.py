@@ -160,10 +160,66 @@ def test_resumption_after_which_the_api_fails_for_a_moment_is_one(server: Server
 def test_api_that_is_away_is_waited_for_once_and_not_for_each(server: Server, held: Held) -> None:
     for id_ in ("w-1", "w-2"):
         server.script[f"GET /api/v1/workloads/{id_}"] = [error(503, "Service unavailable")]
+    server.script["GET /api/v1/workloads/pods"] = [error(503, "Service unavailable")]
     resume(held)
     assert server.asked("GET /api/v1/workloads/w-2") == []
     assert held.states() == {ONE: "made", TWO: "intended"}
     assert all("Service unavailable" in suspensions.why_left(held.record, key) for key in (ONE, TWO))
+    assert suspensions.why_left(held.record, TWO).startswith("it was not tried")
+
+
+def test_one_to_which_the_api_fails_does_not_keep_the_other(server: Server, held: Held) -> None:
+    script(server, "w-1", "Stopped")
+    script(server, "w-2", "Stopped", "Running")
+    server.script["POST /api/v1/workloads/workspaces/w-1/resume"] = [error(500, "Internal error")]
+    server.script["POST /api/v1/workloads/trainings/w-2/resume"] = [Reply(202, {})]
+    server.script["GET /api/v1/workloads/pods"] = [Reply(200, {"pods": []})]
+    resume(held)
+    assert held.states() == {ONE: "made", TWO: "undone"}
+    assert "Internal error" in suspensions.why_left(held.record, ONE)
+
+
+NOWHERE = Reply(404, None, {}, "default backend - 404")
+
+
+@pytest.mark.parametrize("login", [True, False])
+def test_an_ingress_without_a_route_deletes_no_workload(server: Server, held: Held, login: bool) -> None:
+    """Its 404 says nothing of a workload: what is suspended stays in the record, and is told."""
+    if login:
+        server.tokens = [NOWHERE]
+    for path in ("w-1", "w-2", "pods"):
+        server.script[f"GET /api/v1/workloads/{path}"] = [NOWHERE]
+    resume(held)
+    assert held.states() == {ONE: "made", TWO: "intended"}
+    closed = held.record.model_copy(update={"phase": "closed"})
+    assert [one.code for one in suspensions.warnings(closed)] == ["still-suspended"] * 2
+    assert "default backend" in suspensions.why_left(held.record, ONE)
+
+
+def test_an_ingress_that_has_its_route_a_moment_later_is_waited_for(server: Server, held: Held) -> None:
+    server.script["GET /api/v1/workloads/w-1"] = [NOWHERE, Reply(200, workload("w-1", "Running"))]
+    script(server, "w-2", "Running")
+    resume(held)
+    assert held.states() == {ONE: "undone", TWO: "undone"}
+    assert not [one for one in held.told if "deleted" in one]
+
+
+def test_work_that_never_leaves_its_stop_is_not_said_to_be_resumed(server: Server, held: Held) -> None:
+    script(server, "w-1", "Stopping")
+    script(server, "w-2", "Running")
+    server.script["POST /api/v1/workloads/workspaces/w-1/resume"] = [Reply(202, {})]
+    resume(held)
+    assert held.states() == {ONE: "made", TWO: "undone"}
+    assert not [one for one in held.told if f"{ONE} is resumed" in one]
+
+
+def test_work_that_run_ai_stops_late_under_a_lost_answer_is_waited_for_and_resumed(server: Server, held: Held) -> None:
+    script(server, "w-1", "Running")
+    script(server, "w-2", "Pending", "Running", "Stopping", "Stopped", "Running")
+    server.script["POST /api/v1/workloads/trainings/w-2/resume"] = [Reply(202, {})]
+    resume(held)
+    assert len(server.asked("POST /api/v1/workloads/trainings/w-2/resume")) == 1
+    assert held.states() == {ONE: "undone", TWO: "undone"}
 
 
 def test_section_that_was_taken_out_since_and_a_secret_that_is_gone_are_noted(server: Server, tmp_path: Path) -> None:
