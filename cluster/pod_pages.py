@@ -18,6 +18,11 @@ from typing_extensions import TypedDict
 from cluster.node import Object
 
 
+class _Owner(TypedDict, total=False):  # Whether a DaemonSet made the pod is told by these alone.
+    kind: Any
+    controller: Any
+
+
 class _Metadata(TypedDict, total=False):
     name: Any
     namespace: Any
@@ -25,6 +30,7 @@ class _Metadata(TypedDict, total=False):
     labels: Any
     annotations: Any
     deletionTimestamp: Any
+    ownerReferences: list[_Owner]
 
 
 class _Container(TypedDict, total=False):
