@@ -7,7 +7,6 @@ being called drained: a pod that must go.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from cluster import names
@@ -136,11 +135,6 @@ def grace_seconds(pod: Object) -> float:
     deleting = mapping(pod.get("metadata")).get("deletionGracePeriodSeconds") if is_terminating(pod) else None
     given = mapping(pod.get("spec")).get("terminationGracePeriodSeconds") if deleting is None else deleting
     return DEFAULT_GRACE_SECONDS if given is None else max(0.0, number(given))
-
-
-def longest_wait(pods: Iterable[Object]) -> float:
-    """Seconds until the last of those that must go has to be gone, counted from the taint; 0 when none must."""
-    return max((grace_seconds(pod) + (toleration_seconds(pod) or 0.0) for pod in pods if must_go(pod)), default=0.0)
 
 
 def gpus(pod: Object) -> float:
