@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 
-from cluster import drain_deadline, pods, staying_behind, whereabouts
+from cluster import drain_deadline, pods, showing_workloads, staying_behind, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
@@ -100,9 +100,15 @@ SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained"
 
 
 def _proof(found: list[Object]) -> Seen:
-    stay = sorted(pods.full_name(pod) for pod in found if not pods.must_go(pod))
-    named = f": {', '.join(stay[:5])}{' and others' if len(stay) > 5 else ''}" if stay else ""
-    return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever){named}")
+    stay = [pod for pod in found if not pods.must_go(pod)]
+    known = staying_behind.beforehand(stay, datetime.now(UTC))
+    others = sorted({pods.full_name(pod) for pod in stay} - {one.pod for one in known})
+    said = [f"{what} ({remedy})" for what, remedy in showing_workloads.stays(known)]
+    if others:
+        said.append(
+            f"{', '.join(others[:5])}{' and others' if len(others) > 5 else ''}: over, or holds a GPU for others"
+        )
+    return Seen(f"no pod left that must go; {len(stay)} stay{': ' if said else ''}{'; '.join(said)}")
 
 
 def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:

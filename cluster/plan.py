@@ -104,7 +104,7 @@ class StaysBehind(_Model):
     pod: str = Field(description="namespace/name.")
     why: Literal["static", "daemon", "tolerates", "tolerates-for-a-time", "finalizer", "terminating", "not-deleted"]
     detail: str = Field(description="Why it stays, in words.")
-    remedy: str = Field(default="", description="What to do about it; empty: nothing has to be done.")
+    remedy: str = Field(default="", description="What to do about it, or that nothing has to be done.")
 
 
 class Candidate(_Model):

@@ -27,6 +27,7 @@ _KEEPERS = (
 )
 # Kubernetes puts these on pods, and takes them off without anybody's doing.
 _ORDINARY = ("batch.kubernetes.io/job-tracking", "foregroundDeletion", "orphan")
+_NOTHING = "nothing is to be done: it ends with the node, and comes up again with it"
 # A kubelet that is busy reports a pod that has ended some seconds later.
 _TOLERANCE_SECONDS = 10.0
 
@@ -91,7 +92,10 @@ def _beforehand(pod: Object, now: datetime, *, evicts: bool) -> StaysBehind | No
     name = pod_.full_name(pod)
     if pod_.is_mirror(pod):
         return StaysBehind(
-            pod=name, why="static", detail="static: the kubelet itself runs it, and stops it with the node"
+            pod=name,
+            why="static",
+            detail="static: the kubelet itself runs it, and stops it with the node",
+            remedy=_NOTHING,
         )
     held = [one for one in _finalizers(pod) if one not in _ORDINARY]
     if held:
@@ -108,7 +112,10 @@ def _beforehand(pod: Object, now: datetime, *, evicts: bool) -> StaysBehind | No
         return None
     if pod_.is_daemon(pod):
         return StaysBehind(
-            pod=name, why="daemon", detail="of a DaemonSet, and tolerates the drain: it belongs to the node"
+            pod=name,
+            why="daemon",
+            detail="of a DaemonSet, and tolerates the drain: it belongs to the node",
+            remedy=_NOTHING,
         )
     if gpu_requests.is_reservation(pod):
         return None

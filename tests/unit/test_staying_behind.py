@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from cluster import planned, showing_workloads, staying_behind
+from cluster import eviction, planned, showing_workloads, staying_behind
 from cluster.node import Object
 from cluster.options import PlannedOptions
 from cluster.showing_reports import plan_markdown
@@ -47,7 +47,7 @@ def test_what_a_drain_leaves_is_named_beforehand_with_its_remedy() -> None:
     assert "what belongs to example.org must take it off" in found["held"].remedy
     assert "3600 s over its grace period" in found["stuck"].detail
     assert "--allow-tolerating" in found["stubborn"].remedy
-    assert (found["cni"].remedy, found["etcd"].remedy) == ("", "")
+    assert all(found[name].remedy.startswith("nothing is to be done") for name in ("cni", "etcd"))
 
 
 def test_finished_pods_that_the_drain_waits_for_are_named_beforehand() -> None:
@@ -128,6 +128,33 @@ def test_a_pod_that_does_not_end_points_at_the_kubelet_and_at_its_volume() -> No
     assert early.remedy.startswith("wait")
 
 
+def test_when_a_node_is_drained_all_kinds_that_stayed_are_reported_with_what_to_do() -> None:
+    class Cluster:
+        """What an API server lists of one node."""
+
+        def list(self, *_: Any, **__: Any) -> list[Object]:
+            cni = [pod(f"cni-{n}", top=owner("DaemonSet", "cni"), tolerations=[DRAIN_FOR_EVER]) for n in range(6)]
+            stubborn = pod("stubborn", tolerations=[DRAIN_FOR_EVER])
+            return [*cni, stubborn, pod("over", phase="Succeeded", tolerations=[DRAIN_FOR_EVER])]
+
+    class Drained:
+        """A downtime whose node has nothing left that must go."""
+
+        node = "gpu-1"
+        api = Cluster()
+        record = planning_cases.record()
+
+    seen = eviction.SEE_GONE.observe(cast(Any, Drained()))
+    assert seen is not None
+    assert seen.proof.startswith("no pod left that must go; 8 stay: ")
+    assert "runai-team-a/stubborn: tolerates the drain" in seen.proof
+    assert "--allow-tolerating" in seen.proof
+    assert "and 1 more: of a DaemonSet" in seen.proof
+    assert "(nothing is to be done: it ends with the node, and comes up again with it)" in seen.proof
+    assert "runai-team-a/over: over" in seen.proof
+    assert len(seen.proof) < 1000
+
+
 def test_a_pod_that_nobody_deletes_points_at_who_should_have() -> None:
     assert "kube-controller-manager" in staying_behind.still_there(pod("w"), NOW).remedy
     daemon = staying_behind.still_there(pod("w", top=owner("DaemonSet", "d")), NOW)
@@ -142,7 +169,7 @@ def test_alike_ones_are_told_together_and_each_remedy_once() -> None:
     cni = [pod(f"cni-{n}", top=owner("DaemonSet", "cni"), tolerations=[DRAIN_FOR_EVER]) for n in range(7)]
     ((said, remedy),) = showing_workloads.stays(staying_behind.beforehand(cni, NOW))
     assert "and 2 more: of a DaemonSet" in said
-    assert remedy == ""
+    assert remedy == "nothing is to be done: it ends with the node, and comes up again with it"
 
 
 def test_a_plan_that_is_shown_has_a_section_for_it() -> None:
