@@ -14,7 +14,7 @@ from cluster.node import Object
 
 # https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#lifecycle
 DEFAULT_GRACE_SECONDS = 30.0
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"
 _GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 # Shares of a GPU are asked for by annotation: https://github.com/NVIDIA/KAI-Scheduler/tree/main/docs/gpu-sharing
 _SYSTEM_PATHS = ("/dev", "/proc", "/sys", "/run", "/var/run", "/etc", "/usr", "/lib", "/var/lib/kubelet", "/var/log")
@@ -70,7 +70,7 @@ def controller(pod: Object) -> Object:
 
 def is_mirror(pod: Object) -> bool:
     """Whether it stands for a static pod of the kubelet's own: it can be neither evicted nor deleted."""
-    return _MIRROR in notes(pod)
+    return MIRROR in notes(pod)
 
 
 def is_daemon(pod: Object) -> bool:
