@@ -96,7 +96,7 @@ def _with(old: Record, one: Obstacle) -> Record:
 
 
 def _see_stopped(downtime: Downtime, one: Workload) -> bool:
-    seconds = eviction.deadline_seconds(downtime, eviction.of_node(downtime))
+    seconds = eviction.deadline_seconds(downtime, eviction.of_node(downtime), asked=True)
     names = {(one.namespace, name) for name in one.pods}
 
     def judge(now: dict[str, Object]) -> bool | None:

@@ -55,10 +55,16 @@ def violations(pdbs: Iterable[Object], pods: Iterable[Object], owners: Chains) -
                     pdb=pod_.full_name(pdb),
                     allowed=allowed,
                     pods=tuple(sorted(pod_.name(pod) for pod in chosen)),
-                    owners=tuple(sorted({workloads.title_of(pod, owners) for pod in chosen})),
+                    owners=tuple(sorted({_named(pod, owners) for pod in chosen})),
                 )
             )
     return tuple(found)
+
+
+def _named(pod: Object, owners: Chains) -> str:
+    """Which workload it is, and whose: who is asked in the first place is its researcher."""
+    person = workloads.researcher([(pod, workloads.chain_of(pod, owners))])
+    return f"{workloads.title_of(pod, owners)}{f' (of {person})' if person else ''}"
 
 
 def covers(pdb: Object, pod: Object) -> bool:

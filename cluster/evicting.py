@@ -133,7 +133,7 @@ def _proof(pods: list[Object]) -> Seen:
 
 
 def _evict(downtime: Downtime) -> None:
-    seconds = eviction.deadline_seconds(downtime, eviction.of_node(downtime))
+    seconds = eviction.deadline_seconds(downtime, eviction.of_node(downtime), asked=True)
     end = time.monotonic() + seconds
     fields = f"spec.nodeName={downtime.node}"
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evict") as threads:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 
-from cluster import pods, staying_behind, whereabouts
+from cluster import drain_deadline, pods, showing_workloads, staying_behind, whereabouts
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked, DowntimeError, Failed
@@ -19,9 +19,6 @@ from cluster.step import Seen, Step
 from cluster.watching import until
 
 PODS = "/api/v1/pods"
-# The longest grace period, and time for the kubelet to stop containers and report it.
-_MARGIN_SECONDS = 120.0
-_LEAST_SECONDS = 600.0
 
 
 def remaining(found: list[Object]) -> list[Object]:
@@ -34,12 +31,9 @@ def of_node(downtime: Downtime) -> list[Object]:
     return downtime.api.list(PODS, fields=f"spec.nodeName={downtime.node}")
 
 
-def deadline_seconds(downtime: Downtime, found: list[Object]) -> float:
-    """How long the pods may take: as chosen, else the longest grace period and toleration, and a margin."""
-    minutes = downtime.options.eviction_minutes or downtime.settings.drain.eviction_minutes
-    if minutes is not None:
-        return float(minutes) * 60
-    return max(_LEAST_SECONDS, pods.longest_wait(found) + _MARGIN_SECONDS)
+def deadline_seconds(downtime: Downtime, found: list[Object], *, asked: bool = False) -> float:
+    """How long the pods may take; ``asked``: by themselves, before the taint and whether or not they tolerate it."""
+    return drain_deadline.seconds(found, downtime.options, downtime.settings.drain, asked=asked)
 
 
 def _gone(downtime: Downtime) -> Seen | None:
@@ -106,9 +100,15 @@ SEE_GONE = Step("see-gone", _gone, _see_gone, during="draining", after="drained"
 
 
 def _proof(found: list[Object]) -> Seen:
-    stay = sorted(pods.full_name(pod) for pod in found if not pods.must_go(pod))
-    named = f": {', '.join(stay[:5])}{' and others' if len(stay) > 5 else ''}" if stay else ""
-    return Seen(f"no pod left that must go; {len(stay)} stay (static, or tolerating the taint for ever){named}")
+    stay = [pod for pod in found if not pods.must_go(pod)]
+    known = staying_behind.beforehand(stay, datetime.now(UTC))
+    others = sorted({pods.full_name(pod) for pod in stay} - {one.pod for one in known})
+    said = [f"{what} ({remedy})" for what, remedy in showing_workloads.stays(known)]
+    if others:
+        said.append(
+            f"{', '.join(others[:5])}{' and others' if len(others) > 5 else ''}: over, or holds a GPU for others"
+        )
+    return Seen(f"no pod left that must go; {len(stay)} stay{': ' if said else ''}{'; '.join(said)}")
 
 
 def _with_whereabouts(downtime: Downtime, seen: Seen) -> Seen:

@@ -20,7 +20,7 @@ from cluster.errors import Blocked
 # The longest known one: pod, ReplicaSet, Deployment, Knative Revision, Configuration, Service, KServe InferenceService,
 # Run:ai InferenceWorkload.
 LONGEST_CHAIN = 8
-_NOTED = ("run.ai/top-owner-metadata", "kai.scheduler/top-owner-metadata", "kai.scheduler/top-owner-matadata")
+NOTED = ("run.ai/top-owner-metadata", "kai.scheduler/top-owner-metadata", "kai.scheduler/top-owner-matadata")
 # YAML, or JSON, of five plain strings.
 _NOTED_LINE = re.compile(r"""["']?\b(name|uid|group|version|kind)["']?:[ \t]*["']?([^\s"',{}]+)""")
 
@@ -73,7 +73,7 @@ def noted_top(pod: Object) -> Owner | None:
     Source: NVIDIA/KAI-Scheduler, pkg/common/constants (one version misspelt the name).
     """
     said = pod_.notes(pod)
-    text = next((said[key] for key in _NOTED if said.get(key)), "")
+    text = next((said[key] for key in NOTED if said.get(key)), "")
     found = dict(_NOTED_LINE.findall(text))
     if not found.get("kind") or not found.get("name") or found["kind"] == "Pod":
         return None

@@ -102,9 +102,9 @@ class StaysBehind(_Model):
     """A pod that the drain does not take away, or that is likely not to go."""
 
     pod: str = Field(description="namespace/name.")
-    why: Literal["static", "daemon", "tolerates", "finalizer", "terminating", "not-deleted"]
+    why: Literal["static", "daemon", "tolerates", "tolerates-for-a-time", "finalizer", "terminating", "not-deleted"]
     detail: str = Field(description="Why it stays, in words.")
-    remedy: str = Field(default="", description="What to do about it; empty: nothing has to be done.")
+    remedy: str = Field(default="", description="What to do about it, or that nothing has to be done.")
 
 
 class Candidate(_Model):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cluster import elsewhere, local_claims, staying_behind, workload_details, workloads
+from cluster import elsewhere, local_claims, staying_behind, workload_details, workloads, workloads_first
 from cluster import pods as pod_
 from cluster.api import Api
 from cluster.errors import DowntimeError
+from cluster.node import drained_by_taint
 from cluster.observation import Observation
 from cluster.plan import Elsewhere, Finding, Plan
 
@@ -22,7 +23,9 @@ def of(api: Api, seen: Observation, made: Plan, service_namespaces: Collection[s
     """The plan with the details of its workloads, and with what stays if the node is still to be drained."""
     # A node that failed has nothing to stay behind: what Kubernetes holds for it is told elsewhere.
     drains = made.procedure in ("planned", "remove") and any(step.name in _DRAINS for step in made.steps)
-    stays = staying_behind.beforehand(seen.pods, seen.taken) if drains else ()
+    stands = seen.node is not None and drained_by_taint(seen.node)
+    evicts = not stands and any(step.name == workloads_first.STEP for step in made.steps)
+    stays = staying_behind.beforehand(seen.pods, seen.taken, evicts=evicts) if drains else ()
     if not made.workloads:
         return made.model_copy(update={"stays": stays})
     groups = workloads.groups(seen.pods, seen.owners, service_namespaces)

@@ -12,6 +12,7 @@ from cluster import (
     capacity,
     consent,
     control_plane_blockers,
+    drain_deadline,
     local_outage,
     lost_tolerance,
     service,
@@ -124,10 +125,11 @@ def _budgets(case: Case) -> Iterator[Finding]:
 
 def _deadline(case: Case) -> Iterator[Finding]:
     minutes = case.options.eviction_minutes or case.settings.drain.eviction_minutes
-    longest = pod_.longest_wait(case.observation.pods)
+    asked = workloads_first.STEP in case.left and not case.stands("taint")
+    longest = drain_deadline.longest(case.observation.pods, asked=asked)
     if minutes is None or minutes * 60 >= longest:
         return
-    slow = [pod for pod in case.observation.pods if pod_.longest_wait([pod]) > minutes * 60]
+    slow = [pod for pod in case.observation.pods if drain_deadline.longest([pod], asked=asked) > minutes * 60]
     yield Finding(
         code="eviction-deadline",
         message=f"The eviction deadline of {minutes:g} min is shorter than pods may take to end (up to "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster import designation_words, notice, suspensions, workloads_first
+from cluster import designation_words, drain_deadline, notice, suspensions, workloads_first
 from cluster import node as node_
+from cluster import pods as pod_
 from cluster.ownership import Thing
 from cluster.plan import PlannedStep
 from cluster.planned_case import DRAIN, Case, listed, titles
+from cluster.showing_time import duration
 
 _Words = tuple[str, tuple[str, ...]]
 _NAMED: dict[Thing, str] = {"cordon": "the cordon", "taint": f"the taint {DRAIN}"}
@@ -22,9 +24,9 @@ def step(case: Case, name: str) -> PlannedStep:
         "undesignate": lambda case: designation_words.undesignate(case.options, case.record),
         "cordon": lambda case: _setting(case, "cordon"),
         "approve-workloads": _approve_workloads,
-        "evict": workloads_first.words,
+        "evict": _evict,
         "taint": lambda case: _setting(case, "taint"),
-        "see-gone": lambda _: ("See all pods gone that the taint takes away", ()),
+        "see-gone": lambda case: (see_gone(case), ()),
         "shut-down": _shut_down,
         "see-off": _see_off,
         "approve-return": _approve_return,
@@ -39,6 +41,27 @@ def step(case: Case, name: str) -> PlannedStep:
     }
     summary, changes = words[name](case)
     return PlannedStep(name=name, summary=summary, changes=changes)
+
+
+def _evict(case: Case) -> _Words:
+    summary, changes = workloads_first.words(case)
+    if not changes:
+        return summary, changes
+    seconds = drain_deadline.seconds(case.observation.pods, case.options, case.settings.drain, asked=True)
+    return f"{summary}. The deadline is after {duration(seconds)}", changes
+
+
+def see_gone(case: Case) -> str:
+    """The step that sees the node drained, and how long it waits for that."""
+    asked = workloads_first.STEP in case.left and not case.stands("taint")
+    pods, drain = case.observation.pods, case.settings.drain
+    seconds = drain_deadline.seconds(pods, case.options, drain, asked=asked)
+    longest = max((drain_deadline.tolerated(pod, asked=asked) for pod in pods if pod_.must_go(pod)), default=0.0)
+    why = f" (pods tolerate the taint for up to {duration(longest)})" if longest else ""
+    return (
+        f"See all pods gone that the taint takes away; it waits for them for {duration(seconds)} at most{why}, then "
+        "names those that are left"
+    )
 
 
 def _recovery_gate(case: Case) -> _Words:

@@ -7,7 +7,6 @@ being called drained: a pod that must go.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from cluster import names
@@ -15,7 +14,7 @@ from cluster.node import Object
 
 # https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#lifecycle
 DEFAULT_GRACE_SECONDS = 30.0
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"
 _GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 # Shares of a GPU are asked for by annotation: https://github.com/NVIDIA/KAI-Scheduler/tree/main/docs/gpu-sharing
 _SYSTEM_PATHS = ("/dev", "/proc", "/sys", "/run", "/var/run", "/etc", "/usr", "/lib", "/var/lib/kubelet", "/var/log")
@@ -71,7 +70,7 @@ def controller(pod: Object) -> Object:
 
 def is_mirror(pod: Object) -> bool:
     """Whether it stands for a static pod of the kubelet's own: it can be neither evicted nor deleted."""
-    return _MIRROR in notes(pod)
+    return MIRROR in notes(pod)
 
 
 def is_daemon(pod: Object) -> bool:
@@ -136,11 +135,6 @@ def grace_seconds(pod: Object) -> float:
     deleting = mapping(pod.get("metadata")).get("deletionGracePeriodSeconds") if is_terminating(pod) else None
     given = mapping(pod.get("spec")).get("terminationGracePeriodSeconds") if deleting is None else deleting
     return DEFAULT_GRACE_SECONDS if given is None else max(0.0, number(given))
-
-
-def longest_wait(pods: Iterable[Object]) -> float:
-    """Seconds until the last of those that must go has to be gone, counted from the taint; 0 when none must."""
-    return max((grace_seconds(pod) + (toleration_seconds(pod) or 0.0) for pod in pods if must_go(pod)), default=0.0)
 
 
 def gpus(pod: Object) -> float:

@@ -78,7 +78,7 @@ def losses(case: Case) -> tuple[Loss, ...]:
 
 def _see_gone(case: Case) -> _Words:
     if node_.ready(case.node):
-        return "See all pods gone that the taint takes away", ()
+        return planned_steps.see_gone(case), ()
     return "Wait for no pod: nothing ends them on a machine that is off. See proof that it is off", ()
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from cluster.plan import StaysBehind, Workload
 from cluster.showing_time import duration
+from cluster.workloads import project_told_apart
 
 # What Kubernetes gives by default needs no words.
 _ORDINARY_GRACE_SECONDS = 30.0
@@ -29,7 +30,8 @@ def pods(one: Workload) -> str:
 def facts(one: Workload, now: datetime | None = None) -> str:
     """What to know of it besides, in a line; empty: nothing is known."""
     moment = datetime.now(UTC) if now is None else now
-    said = []
+    project = project_told_apart(one)
+    said = [f"project {project}"] if project else []
     if one.since is not None:
         said.append(f"runs for {duration((moment - one.since).total_seconds())}")
     if one.priority_class:

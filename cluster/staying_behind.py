@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from cluster import gpu_requests
+from cluster import drain_deadline, gpu_requests
 from cluster import pods as pod_
 from cluster.node import Object, time_of
 from cluster.plan import StaysBehind
+from cluster.showing_time import duration
 
 # Who takes a finalizer off, by the end of its domain; each is documented by Kubernetes, Kueue, KubeRay and so on.
 _KEEPERS = (
@@ -26,13 +27,20 @@ _KEEPERS = (
 )
 # Kubernetes puts these on pods, and takes them off without anybody's doing.
 _ORDINARY = ("batch.kubernetes.io/job-tracking", "foregroundDeletion", "orphan")
+_NOTHING = "nothing is to be done: it ends with the node, and comes up again with it"
 # A kubelet that is busy reports a pod that has ended some seconds later.
 _TOLERANCE_SECONDS = 10.0
 
 
-def beforehand(pods: Iterable[Object], now: datetime) -> tuple[StaysBehind, ...]:
-    """The pods of a node that a drain will leave there, or that are likely not to go, by name."""
-    found = [one for pod in pods if not pod_.is_finished(pod) and (one := _beforehand(pod, now)) is not None]
+def beforehand(pods: Iterable[Object], now: datetime, *, evicts: bool = False) -> tuple[StaysBehind, ...]:
+    """The pods of a node that a drain will leave there, or that are likely not to go (soon), by name.
+
+    A drain waits for pods that have finished as well: of those only the ones that it leaves are not named.
+
+    Args:
+        evicts: workloads are evicted before the taint, whatever they tolerate.
+    """
+    found = [one for pod in pods if (one := _beforehand(pod, now, evicts=evicts)) is not None]
     return tuple(sorted(found, key=lambda one: (_ORDER.index(one.why), one.pod)))
 
 
@@ -77,14 +85,17 @@ def why_in_words(pod: Object) -> str:
     return still_there(pod, datetime.now(UTC)).detail
 
 
-_ORDER = ("finalizer", "terminating", "not-deleted", "tolerates", "daemon", "static")
+_ORDER = ("finalizer", "terminating", "tolerates-for-a-time", "not-deleted", "tolerates", "daemon", "static")
 
 
-def _beforehand(pod: Object, now: datetime) -> StaysBehind | None:
+def _beforehand(pod: Object, now: datetime, *, evicts: bool) -> StaysBehind | None:
     name = pod_.full_name(pod)
     if pod_.is_mirror(pod):
         return StaysBehind(
-            pod=name, why="static", detail="static: the kubelet itself runs it, and stops it with the node"
+            pod=name,
+            why="static",
+            detail="static: the kubelet itself runs it, and stops it with the node",
+            remedy=_NOTHING,
         )
     held = [one for one in _finalizers(pod) if one not in _ORDINARY]
     if held:
@@ -96,10 +107,15 @@ def _beforehand(pod: Object, now: datetime) -> StaysBehind | None:
             pod=name, why="terminating", detail=f"terminating, {late:.0f} s over its grace period", remedy=_stuck(pod)
         )
     if not pod_.tolerates_for_ever(pod):
+        return _for_a_time(pod, drain_deadline.tolerated(pod, asked=evicts))
+    if pod_.is_finished(pod):
         return None
     if pod_.is_daemon(pod):
         return StaysBehind(
-            pod=name, why="daemon", detail="of a DaemonSet, and tolerates the drain: it belongs to the node"
+            pod=name,
+            why="daemon",
+            detail="of a DaemonSet, and tolerates the drain: it belongs to the node",
+            remedy=_NOTHING,
         )
     if gpu_requests.is_reservation(pod):
         return None
@@ -108,6 +124,27 @@ def _beforehand(pod: Object, now: datetime) -> StaysBehind | None:
         why="tolerates",
         detail="tolerates the drain, and would go down with the machine",
         remedy='delete it or move it with its owner; if it may go down with the machine: --allow-tolerating "reason"',
+    )
+
+
+def _for_a_time(pod: Object, seconds: float) -> StaysBehind | None:
+    if not seconds or pod_.is_terminating(pod):
+        return None
+    remedy = (
+        "wait for it, or delete it with its owner once the node is cordoned; with --eviction it is evicted before the "
+        "taint, and that time is not waited for"
+    )
+    if pod_.is_daemon(pod):
+        # Kubernetes' DaemonSet controller does not ask for how long a taint is tolerated.
+        remedy = (
+            "its DaemonSet makes it anew each time: let it tolerate the taint for ever (no tolerationSeconds), or not "
+            "at all"
+        )
+    return StaysBehind(
+        pod=pod_.full_name(pod),
+        why="tolerates-for-a-time",
+        detail=f"tolerates the drain for {duration(seconds)}: until then after the taint it stays, and is waited for",
+        remedy=remedy,
     )
 
 

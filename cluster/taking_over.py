@@ -1,6 +1,7 @@
 """Who could take over from a Run:ai system node: looking at the cluster for that, and what speaks against its downtime.
 
 The pods of all nodes are read, a page at a time, and only for a system node: where they fit depends on what is there.
+Little of each is kept.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cluster import designation, local_volumes, nodes, system_nodes, takeover
+from cluster import designation, local_volumes, nodes, pod_pages, system_nodes, takeover
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Api, Object
@@ -19,6 +20,7 @@ from cluster.plan import Candidate, Finding
 from cluster.record import Record
 from cluster.system_placement import must_move
 from cluster.takeover_facts import TakeoverFacts
+from cluster.takeover_pods import Kept, without_images
 
 NEEDS_ANOTHER = frozenset({"last-system-node", "no-room-on-system-nodes"})
 """The codes of the blockers that a node may take away that is designated."""
@@ -28,7 +30,6 @@ _VOLUMES = "/api/v1/persistentvolumes"
 _NOT_OVER = "status.phase!=Succeeded,status.phase!=Failed"
 # Of the pods of those that could be designated so many are asked for their owners; the others count as unknown work.
 _MOST_ASKED = 300
-_NEEDED = ("name", "namespace", "uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
 # The record's phases in which the node still runs what others must take over.
 _BEFORE = ("admitted", "asking", "draining", "drained", "stopping")
 
@@ -68,12 +69,13 @@ def gather(api: Api, name: str, found: Sequence[Object] | None = None) -> Takeov
         name: the node that goes down: which of its pods are bound to it.
         found: the Nodes, if they were read already.
     """
-    seen = tuple(found if found is not None else nodes.every(api))
+    seen = tuple(without_images(one) for one in (found if found is not None else nodes.every(api)))
+    kept = Kept()
     by_node: dict[str, list[Object]] = {}
-    for pod in api.iterate(_PODS, fields=_NOT_OVER):
+    for pod in api.iterate(_PODS, fields=_NOT_OVER, read=pod_pages.read):
         where = str(pod_.mapping(pod.get("spec")).get("nodeName") or "")
         if where:
-            by_node.setdefault(where, []).append(_slim(pod))
+            by_node.setdefault(where, []).append(kept.of(pod))
     facts = TakeoverFacts(nodes=seen, pods={where: tuple(there) for where, there in by_node.items()})
     own = facts.place(name)
     if own is None:
@@ -196,8 +198,3 @@ def _of_candidates(facts: TakeoverFacts) -> list[Object]:
         for pod in place.pods
         if not (pod_.is_mirror(pod) or pod_.is_daemon(pod))
     ][:_MOST_ASKED]
-
-
-def _slim(pod: Object) -> Object:
-    metadata = {key: pod["metadata"][key] for key in _NEEDED if key in pod["metadata"]}
-    return {"metadata": metadata, "spec": pod.get("spec"), "status": {"phase": (pod.get("status") or {}).get("phase")}}

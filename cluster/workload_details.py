@@ -11,7 +11,7 @@ from cluster import pods as pod_
 from cluster.local_volumes import claims_of
 from cluster.node import Object, time_of
 from cluster.plan import Elsewhere, Workload, WorkloadKind
-from cluster.workload_kinds import priority_class
+from cluster.workload_kinds import priority_class, serves_replicas
 from cluster.workloads import Members
 
 STALE_SECONDS = 60
@@ -44,21 +44,33 @@ def told(
         "local_data": _local_data(pods, claims or {}),
         "budgets": tuple(sorted({pod_.name(pdb) for pdb in pdbs if any(disruption.covers(pdb, pod) for pod in pods)})),
         "elsewhere": elsewhere,
-        "disturbs": disturbs(one.kind, len(pods), elsewhere),
+        "disturbs": disturbs(one.kind, len(pods), elsewhere, replicas=_replicas(one.kind, members)),
     }
     return one.model_copy(update=known)
 
 
-def disturbs(kind: WorkloadKind, here: int, elsewhere: Elsewhere | None) -> str:
-    """Why all of a workload may be disturbed when its pods here go; empty: nothing says that it would be."""
-    if elsewhere is None or not elsewhere.pods or not (kind == "distributed" or elsewhere.grouped):
+def disturbs(kind: WorkloadKind, here: int, elsewhere: Elsewhere | None, *, replicas: bool = False) -> str:
+    """Why all of a workload may be disturbed when its pods here go; empty: nothing says that it would be.
+
+    Args:
+        here: how many of its pods are on the node.
+        replicas: its pods are known to do without each other.
+    """
+    if elsewhere is None or not elsewhere.pods:
+        return ""
+    gang = kind == "distributed" or elsewhere.grouped
+    if replicas and not gang:
         return ""
     nodes = f" ({', '.join(elsewhere.nodes[:3])}{' and others' if len(elsewhere.nodes) > 3 else ''})"
+    why = f"Run:ai evicts a gang that lacks members for {STALE_SECONDS} s" if gang else "may depend on those here"
     return (
         f"all of it may be disturbed: {here} of its {here + elsewhere.pods} pods {'is' if here == 1 else 'are'} here, "
-        f"the others elsewhere{nodes if elsewhere.nodes else ''}, and Run:ai evicts a gang that lacks members for "
-        f"{STALE_SECONDS} s"
+        f"the others elsewhere{nodes if elsewhere.nodes else ''}{', and' if gang else ''} {why}"
     )
+
+
+def _replicas(kind: WorkloadKind, members: Members) -> bool:
+    return bool(members) and all(serves_replicas(chain, kind) for _, chain in members)
 
 
 def _started(pod: Object) -> datetime | None:

@@ -84,6 +84,11 @@ _RECREATING = frozenset(
 )
 
 
+_REPLICAS = frozenset({"Deployment", "ReplicaSet", "ReplicationController"})
+# Several pods of these serve one model together, also as inference.
+_MEMBERS_OF_ONE = frozenset({"LeaderWorkerSet", "RayCluster", "RayService", "DistributedInferenceWorkload"})
+
+
 def needs_approval(kind: WorkloadKind) -> bool:
     """Whether a person must agree before its pods are evicted: interactive, or not known to be anything else."""
     return kind in ("interactive", "unknown")
@@ -115,6 +120,18 @@ def recreates(owner: Owner, kind: WorkloadKind) -> bool:
     if owner.kind == "RunaiJob":
         return not needs_approval(kind)
     return owner.kind in _RECREATING
+
+
+def serves_replicas(owners: tuple[Owner, ...], kind: WorkloadKind) -> bool:
+    """Whether the pods of such a workload are known to do without each other: replicas, each for itself.
+
+    What is not known is none: in a StatefulSet or a Job the pods may wait for each other, and so may Deployments that a
+    foreign operator has put together.
+    """
+    makers = [one for one in owners if one.kind not in STANDS_FOR_OTHERS]
+    if not makers or any(one.kind in _MEMBERS_OF_ONE for one in makers):
+        return False
+    return kind == "inference" or makers[-1].kind in _REPLICAS
 
 
 def priority_class(pod: Object, owners: tuple[Owner, ...]) -> str:

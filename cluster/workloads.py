@@ -22,6 +22,8 @@ __all__ = [
     "is_workload",
     "needs_approval",
     "no_workload",
+    "project_told_apart",
+    "researcher",
     "title_of",
 ]
 
@@ -164,7 +166,7 @@ def _workload(
         name=name,
         namespace=namespace,
         project=_project(namespace, members),
-        owner=_said(members, "user"),
+        owner=researcher(members),
         kind=kind,
         pods=tuple(sorted(pod_.name(pod) for pod, _ in members)),
         gpus=sum(pod_.gpus(pod) for pod, _ in members),
@@ -195,11 +197,21 @@ def _strictest(kinds: set[WorkloadKind]) -> WorkloadKind:
     return next((kind for kind in order if kind in kinds), "unknown")
 
 
+def project_told_apart(one: Workload) -> str:
+    """Its project, where that is not what the namespace is called after; empty: the namespace says it."""
+    return "" if one.project in ("", one.namespace, one.namespace.removeprefix(PROJECT_PREFIX)) else one.project
+
+
 def _project(namespace: str, members: Members) -> str:
     named = next((said for key in _PROJECT if (said := _said(members, key))), "")
     if named:
         return named
     return namespace.removeprefix(PROJECT_PREFIX) if namespace.startswith(PROJECT_PREFIX) else ""
+
+
+def researcher(members: Members) -> str:
+    """Who submitted it, as its pods or their owners name them; empty: nobody is named."""
+    return _said(members, "user")
 
 
 def _said(members: Members, key: str) -> str:

@@ -23,6 +23,14 @@ def test_more_ready_pods_than_it_allows_violate_a_budget() -> None:
     assert not disruption.violations([pdb(WEB, allowed=2)], pods, {})
 
 
+def test_whose_pods_a_budget_covers_is_told_with_the_researchers_name() -> None:
+    ada = pod("web-1", "team", labels={"app": "web"}, annotations={"user": "ada"}, top=owner("Deployment", "web"))
+    bens = owner("InferenceWorkload", "serve", annotations={"user": "ben"})
+    ben = pod("web-2", "team", labels={"app": "web"})
+    (found,) = disruption.violations([pdb(WEB, allowed=1)], [ada, ben], {ben["metadata"]["uid"]: (bens,)})
+    assert "team/Deployment/web (of ada), team/InferenceWorkload/serve (of ben)" in str(found)
+
+
 @pytest.mark.parametrize(
     "harmless",
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,7 @@ from cluster.errors import Unreachable
 from cluster.node import Object
 from cluster.placement import Place
 from cluster.plan import Forecast, Plan, Workload
-from tests.unit.places import GPU_WORKER, asking, place
+from tests.unit.places import GPU_WORKER, asking, node_affinity, place
 from tests.unit.planning_cases import observation
 
 
@@ -24,11 +25,11 @@ class Pages:
         self.collections = collections
         self.asked: list[str] = []
 
-    def iterate(self, path: str, **_: Any) -> Iterator[Object]:
+    def iterate(self, path: str, *, read: Callable[[bytes], Object] = json.loads, **_: Any) -> Iterator[Object]:
         self.asked.append(path)
         if self.collections is None:
             raise Unreachable("unreachable", "The API server does not answer", "Wait.")
-        yield from self.collections.get(path, [])
+        yield from read(json.dumps({"metadata": {}, "items": self.collections.get(path, [])}).encode())["items"]
 
 
 def _made(pages: Pages, *pods: Object, **more: Any) -> Plan:
@@ -98,6 +99,24 @@ def test_two_nodes_that_lose_their_pods_do_not_each_promise_the_same_room(other:
     assert _beside(other.node, down=down) == "fits-now"
     stays = asking("b", cpu="3", namespace="t", nodeName="gpu-3", tolerations=[{"operator": "Exists"}])
     assert _beside(other.node, stays, down=down) == "fits-now"
+
+
+def test_a_daemon_set_of_another_node_in_downtime_takes_no_room_from_what_moves() -> None:
+    nodes = [place(f"gpu-{number}", role=GPU_WORKER).node for number in range(1, 6)]
+    # As its controller makes it: for its node alone, where it would preempt what is still there.
+    here = node_affinity({"key": "metadata.name", "operator": "In", "values": ["gpu-5"]}, fields=True)
+    agent = asking("agent", cpu="100m", namespace="t", nodeName="gpu-5", priority=2_000_001_000, affinity=here)
+    agent["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "agent", "controller": True}]
+    running = [
+        asking(f"r-{number}", cpu="100m", namespace="t", nodeName=f"gpu-{number}", priority=100)
+        for number in range(2, 6)
+    ]
+    pages = Pages({"/api/v1/nodes": nodes, "/api/v1/pods": [agent, *running]})
+    work = (Workload(name="a", namespace="t", kind="training", pods=("a",), fate="moves"),)
+    plan = Plan(procedure="planned", node="gpu-1", cluster="x", feasible=True, workloads=work)
+    seen = observation(pods=(asking("a", namespace="t", priority=50),), down=frozenset({"gpu-5"}))
+    (told,) = forecasting.of(cast(Api, pages), seen, plan).workloads
+    assert told.forecast == Forecast(says="fits-now")
 
 
 def test_what_runs_on_a_node_that_stays_wants_no_room() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster import drain_deadline
 from cluster import pods as pod_
 from cluster.node import Object
 from tests.unit.pod_objects import DRAIN_FOR_EVER, owner, pod
@@ -79,9 +80,9 @@ def test_the_longest_wait_adds_toleration_and_grace_of_those_that_must_go() -> N
     slow = pod("slow", terminationGracePeriodSeconds=300)
     late = pod("late", tolerations=[{**DRAIN_FOR_EVER, "tolerationSeconds": 600}])
     stays = pod("stays", tolerations=[DRAIN_FOR_EVER], terminationGracePeriodSeconds=9000)
-    assert pod_.longest_wait([slow]) == 300
-    assert pod_.longest_wait([slow, late, stays]) == 630
-    assert pod_.longest_wait([stays]) == 0
+    assert drain_deadline.longest([slow]) == 300
+    assert drain_deadline.longest([slow, late, stays]) == 630
+    assert drain_deadline.longest([stays]) == 0
 
 
 def test_a_deletion_under_way_counts_with_its_own_grace_period() -> None:
@@ -138,7 +139,7 @@ def test_whatever_the_tolerations_a_pod_goes_unless_one_lets_it_stay(tolerations
 @given(st.fixed_dictionaries({}, optional={"metadata": JSON, "spec": JSON, "status": JSON}))
 def test_no_pod_however_broken_raises(broken: dict[str, Any]) -> None:
     assert pod_.grace_seconds(broken) >= 0
-    assert pod_.longest_wait([broken]) >= 0
+    assert drain_deadline.longest([broken]) >= 0
     assert pod_.gpus(broken) >= 0
     assert pod_.is_ready(broken) in (True, False)
     assert pod_.controller(broken) is not None

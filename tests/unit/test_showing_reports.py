@@ -71,6 +71,21 @@ def test_names_from_outside_stay_in_their_cell() -> None:
     assert "<img" not in table[0].replace("\\<", "")
 
 
+def test_a_project_that_the_namespace_does_not_tell_is_shown_wherever_its_workloads_are() -> None:
+    known = {"name": "w", "kind": "interactive", "pods": ("w-0",), "fate": "needs-approval"}
+    told_apart = Workload.model_validate({**known, "namespace": "research", "project": "vision-lab"})
+    same = Workload.model_validate({**known, "namespace": "runai-vision-lab", "project": "vision-lab"})
+    made = planned.plan(planning_cases.observation(), PlannedOptions(), planning_cases.settings(), None)
+    for one, expected in ((told_apart, True), (same, False)):
+        plan = made.model_copy(update={"workloads": (one,)})
+        texts = (
+            plan_markdown(plan),
+            question_markdown(Question("interactive", "gpu-1", "d", (one,))),
+            on_terminal(text_plan.show, plan),
+        )
+        assert [("project vision-lab" in text) for text in texts] == [expected] * 3
+
+
 def test_report_says_the_outcome_first_and_then_everything_that_was_done() -> None:
     text = report_markdown(finished())
     assert text.splitlines()[0] == "# gpu-1 is back in service after 1 h 4 min"

@@ -157,17 +157,67 @@ def test_work_that_has_all_its_pods_here_is_not_looked_for() -> None:
     assert elsewhere.queries(groups_of(pods, chains)) == []
 
 
-def test_only_what_is_a_gang_is_said_to_be_disturbed_as_a_whole() -> None:
+def test_of_a_gang_it_is_said_that_run_ai_evicts_all_of_it() -> None:
     others = Elsewhere(pods=7, nodes=("gpu-2", "gpu-3"))
     said = workload_details.disturbs("distributed", 1, others)
     assert said == (
         "all of it may be disturbed: 1 of its 8 pods is here, the others elsewhere (gpu-2, gpu-3), and Run:ai evicts a "
         "gang that lacks members for 60 s"
     )
-    assert workload_details.disturbs("inference", 1, others) == ""
+    assert workload_details.disturbs("inference", 1, others.model_copy(update={"grouped": True}), replicas=True) == said
     assert workload_details.disturbs("training", 1, others.model_copy(update={"grouped": True}))
     assert workload_details.disturbs("distributed", 8, Elsewhere(pods=0)) == ""
     assert workload_details.disturbs("distributed", 1, None) == ""
+
+
+SET, LEADERS = (
+    owner("StatefulSet", "s"),
+    Owner(api_version="leaderworkerset.x-k8s.io/v1", kind="LeaderWorkerSet", name="l"),
+)
+RAY = Owner(api_version="ray.io/v1", kind="RayCluster", name="r")
+RAY_SERVICE = Owner(api_version="ray.io/v1", kind="RayService", name="r")
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (owner("Job", "indexed"),),
+        (SET,),
+        (SET, LEADERS),
+        (SET, LEADERS, owner("InferenceWorkload", "l")),
+        (RAY,),
+        (RAY, RAY_SERVICE),
+        (owner("ReplicaSet", "d"), owner("Deployment", "d"), owner("DaskCluster", "d")),
+        (owner("SomethingNew", "x"),),
+    ],
+    ids=lambda chain: chain[-1].kind,
+)
+def test_pods_elsewhere_that_may_depend_on_those_here_are_told(chain: tuple[Owner, ...]) -> None:
+    one = told([member := pod(top=chain[0])], {member["metadata"]["uid"]: chain}, elsewhere=Elsewhere(pods=3))
+    assert one.disturbs == (
+        "all of it may be disturbed: 1 of its 4 pods is here, the others elsewhere may depend on those here"
+    )
+    assert "Run:ai" not in one.disturbs
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (owner("ReplicaSet", "d"), owner("Deployment", "d")),
+        (owner("ReplicaSet", "d"), owner("Deployment", "d"), owner("InferenceWorkload", "d")),
+        (owner("ReplicaSet", "d"), owner("Deployment", "d"), owner("ExternalWorkload", "d")),
+    ],
+    ids=lambda chain: chain[-1].kind,
+)
+def test_replicas_that_serve_each_for_itself_are_not_said_to_disturb_each_other(chain: tuple[Owner, ...]) -> None:
+    one = told([member := pod(top=chain[0])], {member["metadata"]["uid"]: chain}, elsewhere=Elsewhere(pods=3))
+    assert one.disturbs == ""
+
+
+@pytest.mark.parametrize("chain", [(RAY,), (SET, LEADERS), (LEADERS,)], ids=["ray", "leader-and-workers", "leaders"])
+def test_what_may_hold_unsaved_work_is_asked_about_though_it_is_made_of_many_pods(chain: tuple[Owner, ...]) -> None:
+    one = told([member := pod(top=chain[0])], {member["metadata"]["uid"]: chain}, elsewhere=Elsewhere(pods=3))
+    assert one.fate == "needs-approval"
 
 
 def test_the_topmost_owner_that_the_scheduler_noted_stands_above_the_references() -> None:
