@@ -16,32 +16,23 @@ import pytest
 
 from cluster import api as apis
 from cluster import deciding
-from cluster.config import Settings
 from cluster.downtime import go_on
-from cluster.errors import Blocked, Misused, Waiting
+from cluster.errors import Misused, Waiting
 from cluster.question import Answer, Question
-from cluster.secret_refs import SecretRef
-from cluster.waiting import nobody_to_ask
 from lab.api import Api
 from lab.layout import PROJECT, Lab
 from lab.patience import until
-from lab.runai import objects
-from lab.runai.workloads import Work, bare_pod, interactive
-from tests.control_plane import driving, suspending_there
+from tests.control_plane import driving
 from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode, MakeObject
-from tests.control_plane.driving import UNATTENDED
-from tests.control_plane.protocol_settings import SECOND, settings_of
-from tests.control_plane.protocol_states import cordoned, drained, record_of
+from tests.control_plane.notebooks import ASKING, EVICTING, NAMESPACE, URL, Ground, only_about_work
+from tests.control_plane.protocol_settings import SECOND
+from tests.control_plane.protocol_states import cordoned, drained
 from tests.control_plane.served import see_released
 from tests.notified import TOKEN, Hook, hook
 from tests.prefect_runs import Runs, variables
 
 JSON = dict[str, Any]
-ASKING = UNATTENDED.model_copy(update={"shut_down": False, "hold": True, "interactive": "ask"})
-EVICTING = ASKING.model_copy(update={"interactive": "evict"})
-NAMESPACE = "runai-team-a"
-URL = "NOTIFY_OF_A_TEST"
 
 
 @pytest.fixture
@@ -53,55 +44,6 @@ def node(make_node: MakeNode) -> str:
 def told() -> Iterator[Hook]:
     with hook() as made, variables({URL: made.url}):
         yield made
-
-
-class Ground:
-    """One node with notebooks on it."""
-
-    def __init__(self, lab: Lab, api: Api, node: str, make: MakeObject) -> None:
-        self.lab, self.api, self.node, self._make = lab, api, node, make
-
-    def notebook(self, name: str, user: str = "anna") -> JSON:
-        made = self._make(interactive(name, Work(node=self.node, user=user, gpus=0, grace_seconds=1)))
-        until(lambda: self.pods().get(f"{name}-0") == "Running", seconds=30, what=f"{name} does not run")
-        return made
-
-    def sneak_in(self, name: str) -> None:
-        """Work that comes to a cordoned node: bound by hand, past the scheduler."""
-        body = bare_pod(name, Work(user="emil", gpus=0, grace_seconds=1))
-        body["spec"] |= {"nodeName": self.node}
-        self._make(body)
-
-    def stop(self, body: JSON) -> None:
-        """What an owner does."""
-        self.api.delete(objects.path(body), propagationPolicy="Background")
-
-    def pods(self) -> dict[str, str]:
-        found = self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?fieldSelector=spec.nodeName={self.node}")
-        return {pod["metadata"]["name"]: str(pod["status"].get("phase")) for pod in found}
-
-    def settings(self, *, urls: tuple[str, ...] = (), **drain: Any) -> Settings:
-        notify: dict[str, Any] = {"urls": [SecretRef(env=url) for url in urls], "send_seconds": 3.0}
-        patient = {"eviction_minutes": 10 * SECOND, "notice_minutes": None, **drain}
-        return settings_of(self.lab, drain=patient, notify=notify)
-
-    @property
-    def record(self) -> JSON:
-        found = record_of(self.api, self.node)
-        assert found is not None
-        return found
-
-    def answers(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        return [
-            (one["who"], one["answer"], tuple(key.split("/")[-1] for key in one["items"]))
-            for one in self.record["approvals"]
-        ]
-
-
-def only_about_work(question: Question) -> None:
-    """The person is gone when the next question comes."""
-    if question.subject != "interactive":
-        raise nobody_to_ask(question)
 
 
 @pytest.fixture
@@ -273,85 +215,6 @@ def test_process_killed_while_it_tells_leaves_nobody_told_twice(ground: Ground, 
     assert "It is not known whether the owners of runai-team-a/StatefulSet/once were told" in error.value.message
     assert len(told.told) == 1
     driving.abort(ground.settings(), ground.node)
-
-
-def test_suspension_that_run_ai_refuses_leaves_the_work_undecided_and_evicts_nothing_instead(
-    ground: Ground, lab: Lab, tmp_path: Path
-) -> None:
-    ground.notebook("parked")
-    ground.notebook("goes", "dora")
-    with suspending_there.running(lab) as rest:
-        settings = rest.settings(ground.settings())
-        with pytest.raises(Waiting, match="Somebody has to decide"):
-            driving.run(settings, ground.node, ASKING)
-        given = ("--suspend", f"{NAMESPACE}/parked", "--interactive", "evict", "--who", "anna")
-        decided = command(lab, tmp_path, "decide", ground.node, *given, timeout=120, **rest.variables())
-        assert decided.code == 0, decided.err
-        with rest.fault("refuses-suspend"), pytest.raises(Blocked) as refused:
-            driving.resume(settings, ground.node)
-        assert (refused.value.code, refused.value.exit_code) == ("not-suspended", 3)
-        said = ground.record["obstacles"][0]["said"]
-        assert said in refused.value.message
-        assert set(ground.pods()) == {"parked-0", "goes-0"}
-        assert not drained(ground.api, ground.node)
-        asked: list[Question] = []
-
-        def person(question: Question) -> Answer:
-            only_about_work(question)
-            asked.append(question)
-            return Answer("suspend", "ben")
-
-        with pytest.raises(Waiting, match="out of service"):
-            driving.resume(settings, ground.node, ask=person)
-        assert [one.name for one in asked[0].workloads] == ["parked"]
-        assert said in " ".join(asked[0].said)
-        assert asked[0].choices == ("evict", "wait", "suspend")
-        assert ground.pods() == {}
-        assert ground.answers() == [
-            ("anna", "suspend", ("parked",)),
-            ("anna", "evict", ("goes",)),
-            ("ben", "suspend", ("parked",)),
-        ]
-        driving.abort(settings, ground.node)
-        until(lambda: ground.pods().get("parked-0") == "Running", seconds=30, what="it is not resumed")
-
-
-def test_what_its_owner_stops_after_a_suspension_that_came_to_nothing_is_not_resumed(ground: Ground, lab: Lab) -> None:
-    notebook = ground.notebook("mine")
-    asked: list[Question] = []
-    with suspending_there.running(lab) as rest:
-        settings = rest.settings(ground.settings(), stop_minutes=0.1)
-
-        def person(question: Question) -> Answer:
-            only_about_work(question)
-            asked.append(question)
-            return Answer("suspend" if len(asked) == 1 else "wait", "boss")
-
-        def owner() -> None:
-            until(lambda: changes_of(ground) == ["undone"], seconds=90, what="it is not settled")
-            rest.call("POST", f"workspaces/{notebook['metadata']['uid']}/suspend")
-
-        with rest.fault("forgets"):
-            thread = threading.Thread(target=owner)
-            started: list[threading.Thread] = []
-
-            def say(step: str, text: str) -> None:
-                if text.startswith("waits until") and not started:
-                    started.append(thread)
-                    rest.clear()
-                    thread.start()
-
-            with pytest.raises(Waiting, match="out of service"):
-                driving.run(settings, ground.node, ASKING, say, person)
-        thread.join(60)
-        assert len(asked) == 2
-        assert "accepted" in " ".join(asked[1].said)
-        driving.abort(settings, ground.node)
-        assert rest.phase(notebook["metadata"]["uid"]) == "Stopped", "its owner stopped it, and it was started again"
-
-
-def changes_of(ground: Ground) -> list[str]:
-    return [one["state"] for one in ground.record["changes"] if one["what"].startswith("suspended ")]
 
 
 @pytest.mark.long
