@@ -1,4 +1,4 @@
-"""A person decides that interactive work is suspended, and Run:ai does not do it: nothing else is done to it instead."""
+"""A person decides that interactive work is suspended, and Run:ai does not do it: nothing else is done instead."""
 
 from __future__ import annotations
 
