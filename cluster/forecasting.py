@@ -47,7 +47,7 @@ def _unjudged(seen: Observation) -> tuple[Finding, ...]:
     return (
         Finding(
             code="forecast-by-room",
-            message="The forecast of what moves goes by room alone: Run:ai's own quotas, gangs and pools are not "
+            message="The forecast of what moves goes by room alone: Run:ai's own quotas and gangs are not "
             f"judged ({', '.join(sorted(names))} places some of these pods)",
             remedy="What is said to fit may still wait for its project's quota, or for the other pods of its job.",
         ),

@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "--runai-api", action="store_true", help="with a stand-in of Run:ai's REST API, named by its configuration"
     )
     up.add_argument(
+        "--no-runai-kinds", action="store_true", help="without Run:ai's own kinds, and what is of them; takes no backup"
+    )
+    up.add_argument(
         "--default-detection",
         action="store_true",
         help="notice failures as late as Kubernetes does by default (leases of 40 s, NotReady after 50 s)",
@@ -107,7 +110,8 @@ def _up(options: argparse.Namespace) -> int:
         simulated=simulated,
         saas=options.saas,
         default_detection=options.default_detection,
-        backup=not options.no_backup,
+        backup=not (options.no_backup or options.no_runai_kinds),
+        runai_kinds=not options.no_runai_kinds,
         runai_api=options.runai_api,
     )
     lab, progress = Lab(spec.name), Progress()

@@ -21,7 +21,7 @@ class Spec:
     ``systems`` are numbers of simulated nodes); ``simulated`` is the number of simulated GPU nodes; ``saas`` leaves out
     Run:ai's own control plane; ``default_detection`` lets failures be noticed as late as Kubernetes does by default,
     for measurements; ``backup`` gives it a backup set that somebody else took; ``runai_api`` a stand-in of Run:ai's
-    REST API, which its configuration names.
+    REST API, which its configuration names; without ``runai_kinds`` no kind of Run:ai's own is defined.
     """
 
     name: str = "lab"
@@ -34,6 +34,7 @@ class Spec:
     default_detection: bool = False
     backup: bool = True
     runai_api: bool = False
+    runai_kinds: bool = True
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", self.name):

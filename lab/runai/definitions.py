@@ -29,6 +29,8 @@ PRIORITIES = {
     "inference": 125,
 }
 PROJECTS = ("team-a", "team-b")
+NODE_POOLS = ("h100", "a100")
+POOL_KEY, POOL_LABEL = "lab/gpu-model", "runai/node-pool"
 NAMESPACES = ("runai", "runai-reservation", *(f"runai-{project}" for project in PROJECTS))
 BACKEND = "runai-backend"
 
@@ -75,6 +77,24 @@ def projects() -> list[JSON]:
             {"apiVersion": "scheduling.run.ai/v2", "kind": "Queue", "metadata": {"name": name}, "spec": {}},
         ]
     return bodies
+
+
+def node_pools() -> list[JSON]:
+    """Two pools. Run:ai labels the nodes that have a pool's label with its name; a test's nodes come with both."""
+    return [
+        {
+            "apiVersion": "run.ai/v1alpha1",
+            "kind": "NodePool",
+            "metadata": {"name": name},
+            "spec": {"labelKey": POOL_KEY, "labelValue": name, "placementStrategy": {"gpu": "binpack"}},
+        }
+        for name in NODE_POOLS
+    ]
+
+
+def pool_labels(name: str) -> dict[str, str]:
+    """What a node of the pool carries: the administrator's label, and Run:ai's own."""
+    return {POOL_KEY: name, POOL_LABEL: name}
 
 
 def runaiconfig() -> JSON:

@@ -29,7 +29,7 @@ def install(lab: Lab, spec: Spec, kept: Kept, *, image: str = IMAGE) -> None:
     """
     api = Api(lab.kubeconfig)
     create_all(api, definitions.namespaces(spec.saas))
-    _at_once(api, [*definitions.definitions(), *definitions.priorities()])
+    _at_once(api, [*(definitions.definitions() if spec.runai_kinds else ()), *definitions.priorities()])
     _at_once(api, releases.secrets(kept.password, spec.saas))
     pods = [service.node_agent(image), *service.cluster_part(image)]
     if not spec.saas:
@@ -37,9 +37,10 @@ def install(lab: Lab, spec: Spec, kept: Kept, *, image: str = IMAGE) -> None:
     if spec.hosts:
         pods.append(service.gpu_plugin(image, GPUS_PER_HOST))
     _at_once(api, pods)
-    _at_once(api, [*definitions.projects(), definitions.runaiconfig()])
-    controller.start(lab)
-    set_available(api, available=True)
+    if spec.runai_kinds:
+        _at_once(api, [*definitions.projects(), *definitions.node_pools(), definitions.runaiconfig()])
+        controller.start(lab)
+        set_available(api, available=True)
     # Workloads that come before all GPUs do would crowd on the first node that has some.
     _await("GPUs on every GPU worker", lambda: _without_gpus(api))
     _at_once(api, _workloads(image))

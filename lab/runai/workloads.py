@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.api import Api
+from lab.runai.definitions import POOL_LABEL
 from lab.runai.objects import create
 
 JSON = dict[str, Any]
@@ -21,7 +22,7 @@ class Work:
     ``node`` pins it to one node, ``prefers`` names one where it starts if there is room. ``lingers`` is how many
     seconds its program takes to end when asked to; ``finishes_after`` how many until it ends by itself (0: never).
     ``spread`` names a group of workloads that keeps apart where it can. ``fraction`` is a share of one GPU (with
-    ``gpus`` 0); ``volumes`` are mounted nowhere.
+    ``gpus`` 0); ``volumes`` are mounted nowhere. ``pool`` is the node pool that it was submitted to.
     """
 
     project: str = "team-a"
@@ -39,6 +40,7 @@ class Work:
     spread: str = ""
     image: str = IMAGE
     tolerate_everything: bool = False
+    pool: str = ""
 
     @property
     def namespace(self) -> str:
@@ -142,7 +144,9 @@ def labels_of(name: str, work: Work) -> dict[str, str]:
         "createdBy": "runai-cli",
         "runai/queue": work.project,
     }
-    return {**labels, SPREAD: work.spread} if work.spread else labels
+    # Run:ai marks the pods of a pool by the pool's own label, and its scheduler keeps them there.
+    more = {key: value for key, value in ((SPREAD, work.spread), (POOL_LABEL, work.pool)) if value}
+    return {**labels, **more}
 
 
 def metadata_of(name: str, work: Work, labels: dict[str, str]) -> JSON:
@@ -201,11 +205,12 @@ def _pod_spec(work: Work, priority: str) -> JSON:
                 "labelSelector": {"matchLabels": {SPREAD: work.spread}},
             }
         ]
-    if work.tolerate_everything:
-        spec["tolerations"] = TOLERATE_EVERYTHING
-    if work.volumes:
-        spec["volumes"] = list(work.volumes)
-    return spec
+    chosen = {
+        "nodeSelector": {POOL_LABEL: work.pool} if work.pool else {},
+        "tolerations": TOLERATE_EVERYTHING if work.tolerate_everything else [],
+        "volumes": list(work.volumes),
+    }
+    return {**spec, **{key: value for key, value in chosen.items() if value}}
 
 
 def _named(node: str) -> JSON:

@@ -21,6 +21,7 @@ from lab.postgresql import server as postgresql
 from lab.power import write_script
 from lab.progress import Progress
 from lab.runai import metrics_data, rest_process
+from lab.runai.definitions import pool_labels
 from lab.simulated import host as hosts
 from lab.simulated import pod_exec
 from lab.simulated.control import request
@@ -85,14 +86,22 @@ def status(lab: Lab) -> dict[str, Any]:
     return {"healthy": not wrong, "problems": wrong, "hosts": machines, "processes": running}
 
 
-def add_node(lab: Lab, name: str, role: str = "gpu", *, hostname: str = "", gpus: int | None = None) -> hosts.Host:
-    """Add a node with a host of its own to a lab that is up, and return the host. Raises LabError."""
+def add_node(
+    lab: Lab, name: str, role: str = "gpu", *, hostname: str = "", gpus: int | None = None, pool: str = ""
+) -> hosts.Host:
+    """Add a node with a host of its own to a lab that is up, and return the host. Raises LabError.
+
+    Args:
+        pool: the Run:ai node pool that it is of.
+    """
     api = Api(lab.kubeconfig)
     if gpus is None:
         gpus = GPUS_PER_SIMULATED_NODE if role == "gpu" else 0
     [host] = hosts.create(lab, [hosts.Wanted(name, role, gpus, hostname)], **_ports(lab))
     request(lab, do="add", node=name)
-    api.create("/api/v1/nodes", manifest(host))
+    body = manifest(host)
+    body["metadata"]["labels"] |= pool_labels(pool) if pool else {}
+    api.create("/api/v1/nodes", body)
     write_configuration(lab, api)
     return host
 

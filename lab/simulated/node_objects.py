@@ -44,6 +44,8 @@ def manifest(host: Host) -> JSON:
         "kubernetes.io/os": "linux",
         POWERED[0]: POWERED[1],
         **ROLE_LABELS[host.role],
+        # As GPU feature discovery has it.
+        **({"nvidia.com/gpu.memory": "81559"} if host.gpus else {}),
     }
     taints = []
     if host.role == "control-plane":
