@@ -155,7 +155,7 @@ def test_what_another_scheduler_goes_by_is_said_once() -> None:
     pods = [asking(name, namespace="t", schedulerName="runai-scheduler-default") for name in "ab"]
     made = _made(_cluster(), *pods, fate="moves")
     (warning,) = made.warnings
-    assert "Run:ai's own quotas, gangs and pools are not judged" in warning.message
+    assert "Run:ai's own quotas and gangs are not judged" in warning.message
     assert [one.forecast for one in made.workloads] == [Forecast(says="fits-now")] * 2
     assert not _made(_cluster(), asking("a", namespace="t"), fate="moves").warnings
 
