@@ -1,17 +1,22 @@
 """The pods that GPUs need: the device plugin, and what runs beside it (toolkit, exporter, validator), Ready again.
 
-They are taken for what had a Ready pod on the node before, in the namespaces of the device plugins that are there now.
+They are taken for what had a Ready pod on the node before: in the namespaces of the device plugins that are there now,
+in Run:ai's own (its container toolkit), and what the configuration names beyond that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from urllib.parse import quote
 
 from cluster import outage
 from cluster import pods as pod_
 from cluster.api import Api, Object
 from cluster.gpu_return import is_plugin
+
+RUNAI = "runai/*"
+"""Those of Run:ai's part on the cluster: always looked for."""
 
 
 def ready(pods: Iterable[Object]) -> tuple[str, ...]:
@@ -23,26 +28,35 @@ def ready(pods: Iterable[Object]) -> tuple[str, ...]:
     return tuple(sorted({outage.daemon_of(pod) for pod in pods if pod_.is_daemon(pod) and _well(pod)}))
 
 
-def lacking(before: Iterable[str], pods: Iterable[Object]) -> list[str]:
+def lacking(before: Iterable[str], pods: Iterable[Object], also: Iterable[str] = ()) -> list[str]:
     """Those that had a Ready pod on the node before, and have none now. Pure.
 
     Args:
         before: DaemonSets that had.
         pods: those on the node now.
+        also: more that are looked for: ``namespace/name``, as patterns of a shell.
     """
     here = list(pods)
     namespaces = {pod_.namespace(pod) for pod in here if pod_.is_daemon(pod) and is_plugin(pod)}
-    there = ready(here)
-    return [one for one in before if one.partition("/")[0] in namespaces and one not in there]
+    there, patterns = ready(here), (RUNAI, *also)
+    return [
+        one
+        for one in before
+        if one not in there
+        and (one.partition("/")[0] in namespaces or any(fnmatchcase(one, pattern) for pattern in patterns))
+    ]
 
 
-def unready(api: Api, node: str, before: Iterable[str]) -> list[str]:
+def unready(api: Api, node: str, before: Iterable[str], also: Iterable[str] = ()) -> list[str]:
     """Those that lack their pod on a node now; a DaemonSet that was deleted meanwhile lacks nothing.
+
+    Args:
+        also: see :func:`lacking`.
 
     Raises:
         DowntimeError: the API server cannot be reached, or forbids to look.
     """
-    found = lacking(before, api.list("/api/v1/pods", fields=f"spec.nodeName={node}"))
+    found = lacking(before, api.list("/api/v1/pods", fields=f"spec.nodeName={node}"), also)
     return [one for one in found if _exists(api, one)]
 
 

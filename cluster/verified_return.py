@@ -102,19 +102,18 @@ def _came(downtime: Downtime) -> str:
 
 
 def of_daemons(downtime: Downtime, seconds: float) -> list[Check]:
-    """Wait until the device plugin and what runs beside it are Ready, for at most ``seconds``."""
+    """Wait until the device plugin, and what GPUs need with it, are Ready where they were, for at most ``seconds``."""
     before = downtime.record.found.daemons
     if not downtime.settings.checks.daemons or not before:
         return []
 
     def look() -> list[str]:
-        return gpu_daemons.unready(downtime.api, downtime.node, before)
+        return gpu_daemons.unready(downtime.api, downtime.node, before, downtime.settings.checks.daemons_also)
 
-    if probing.probe(lambda: None if look() else True, max(0.0, seconds), first=0.5) is not None:
-        return [Check("daemons", "passed", "the DaemonSets' pods beside the device plugin are Ready")]
-    without = look()
+    seen = probing.probe(lambda: None if look() else True, max(0.0, seconds), first=0.5)
+    without = [] if seen is not None else look()
     if not without:
-        return [Check("daemons", "passed", "the DaemonSets' pods beside the device plugin are Ready")]
+        return [Check("daemons", "passed", "the pods of Run:ai's DaemonSets and beside the device plugin are Ready")]
     return [Check("daemons", "failed", f"no Ready pod, although there was one: {', '.join(without)}")]
 
 
