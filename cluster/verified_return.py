@@ -27,6 +27,7 @@ from cluster.gpu_checks import Check
 from cluster.record import change_is, noted
 
 _MOST_NAMED = 10
+_DAEMONS_READY = Check("daemons", "passed", "the pods of Run:ai's DaemonSets and beside the device plugin are Ready")
 
 
 def labels_unfinished(downtime: Downtime, found: Object) -> str:
@@ -107,14 +108,22 @@ def of_daemons(downtime: Downtime, seconds: float) -> list[Check]:
     if not downtime.settings.checks.daemons or not before:
         return []
 
-    def look() -> list[str]:
-        return gpu_daemons.unready(downtime.api, downtime.node, before, downtime.settings.checks.daemons_also)
+    def look() -> gpu_daemons.Lacking:
+        also = downtime.settings.checks.daemons_also
+        return gpu_daemons.unready(downtime.api, downtime.see_node(), before, also)
 
-    seen = probing.probe(lambda: None if look() else True, max(0.0, seconds), first=0.5)
-    without = [] if seen is not None else look()
-    if not without:
-        return [Check("daemons", "passed", "the pods of Run:ai's DaemonSets and beside the device plugin are Ready")]
-    return [Check("daemons", "failed", f"no Ready pod, although there was one: {', '.join(without)}")]
+    def none_is_missing() -> gpu_daemons.Lacking | None:
+        now = look()
+        return None if now.missing else now
+
+    lacks = probing.probe(none_is_missing, max(0.0, seconds), first=0.5) or look()
+    if lacks.missing:
+        text = f"no Ready pod, although there was one: {', '.join(lacks.missing)}"
+        return [Check("daemons", "failed", text)]
+    if lacks.kept_away:
+        text = f"not waited for, as taints keep them away: {', '.join(lacks.kept_away)}"
+        return [_DAEMONS_READY, Check("daemons", "skipped", text)]
+    return [_DAEMONS_READY]
 
 
 def of_host(downtime: Downtime, enough: Mapping[str, int]) -> list[Check]:

@@ -28,12 +28,14 @@ class Cluster:
     def __init__(self, pods: list[Object], daemons: tuple[str, ...] = (PLUGIN, EXPORTER)) -> None:
         self.pods = pods
         self.daemons = daemons
+        self.tolerations: list[Object] = []
 
     def list(self, path: str, **selected: str) -> list[Object]:
         if path == "/api/v1/pods":
             return self.pods
         namespace, name = path.split("/")[5], selected["fields"].partition("=")[2]
-        return [{}] if f"{namespace}/{name}" in self.daemons else []
+        body = {"spec": {"template": {"spec": {"tolerations": self.tolerations}}}}
+        return [body] if f"{namespace}/{name}" in self.daemons else []
 
 
 def test_only_what_was_ready_is_written_down() -> None:
@@ -76,8 +78,20 @@ def test_one_that_ends_is_not_ready() -> None:
 def test_a_daemonset_that_was_deleted_meanwhile_is_not_waited_for() -> None:
     there: Any = Cluster([plugin()])
     gone: Any = Cluster([plugin()], daemons=(PLUGIN,))
-    assert gpu_daemons.unready(there, "gpu-1", (PLUGIN, EXPORTER)) == [EXPORTER]
-    assert gpu_daemons.unready(gone, "gpu-1", (PLUGIN, EXPORTER)) == []
+    assert gpu_daemons.unready(there, node(), (PLUGIN, EXPORTER)) == ([EXPORTER], [])
+    assert gpu_daemons.unready(gone, node(), (PLUGIN, EXPORTER)) == ([], [])
+
+
+def test_a_daemonset_that_a_taint_of_others_keeps_away_is_named_and_not_waited_for() -> None:
+    api: Any = Cluster([plugin()])
+    found = node(cordoned=True)
+    found["spec"]["taints"] = [
+        {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+        {"key": "maintenance", "value": "disk", "effect": "NoSchedule"},
+    ]
+    assert gpu_daemons.unready(api, found, (EXPORTER,)) == ([], [f"{EXPORTER} (maintenance=disk:NoSchedule)"])
+    api.tolerations = [{"key": "maintenance", "operator": "Exists"}]
+    assert gpu_daemons.unready(api, found, (EXPORTER,)) == ([EXPORTER], [])
 
 
 def test_without_ssh_the_daemonsets_are_written_down_and_no_machine_is_asked() -> None:
