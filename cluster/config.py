@@ -271,9 +271,11 @@ class ChecksSettings(Section):
     mig: bool = True
     """The label ``nvidia.com/mig.config.state`` says success, where there is one."""
     daemons: bool = True
-    """The device plugin and the DaemonSets beside it have a Ready pod, where they had one."""
+    """The device plugin, the DaemonSets beside it and those of Run:ai have a Ready pod, where they had one."""
+    daemons_also: list[Annotated[str, Field(max_length=320, pattern=r"^[^/\s]+/[^/\s]+$")]] = []
+    """Further DaemonSets of which that is asked: namespace/name, where * and ? stand for any ("monitoring/dcgm-*")."""
     cordon: bool = True
-    """A cordon of this product that somebody takes off before all this was seen is set again."""
+    """A cordon that somebody takes off before all this was seen, whoever had set it, is set again."""
     smoke_pod: str = Field(default="", max_length=500, pattern=r"^\S*$")
     """An image: a pod of it that asks for one GPU must end well on the node. Empty: none is run."""
     smoke_command: list[str] = ["nvidia-smi"]

@@ -95,7 +95,7 @@ def _not_there(downtime: Downtime, seconds: float) -> Failed:
     return Failed(
         "gpus-missing",
         f"{downtime.node} is up, but after {seconds / 60:.0f} minutes only {named} can be allocated. "
-        f"It stays cordoned{told}",
+        f"{verified_return.out_of_service(downtime)}{told}",
         "Look at the device plugin's pod and at 'nvidia-smi' on the machine; "
         f"then 'downtime resume {downtime.node}' looks again. Were they removed on purpose: 'downtime resume "
         f"{downtime.node} --accept-gpus N' takes N for enough.",
@@ -108,7 +108,7 @@ def _in_doubt(downtime: Downtime, found: list[Check]) -> Failed:
     return Failed(
         "gpu-checks-failed",
         f"{downtime.node} is up, and its GPUs can be allocated, but not all is well with them: "
-        f"{gpu_checks.said(found)}. It stays cordoned",
+        f"{gpu_checks.said(found)}. {verified_return.out_of_service(downtime)}",
         f"See to it on the machine; then 'downtime resume {downtime.node}' looks again. {gpu_checks.switches(found)}"
         f"{fewer}",
     )

@@ -5,7 +5,7 @@ Each is set in one update of the Node together with the note that it is ours, an
 
 from __future__ import annotations
 
-from cluster import approving, etcd_consent, forecasting, node, ownership, waiting
+from cluster import approving, etcd_consent, forecasting, node, ownership, verified_return, waiting
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import Blocked
@@ -114,12 +114,15 @@ def _taint_is_gone(downtime: Downtime) -> Seen | None:
 
 
 def _take_taint_off(downtime: Downtime) -> None:
+    # Days may have passed: whoever took the cordon off meanwhile did not know what was to be seen first.
+    verified_return.before_untainting(downtime)
     downtime.change_node(lambda old: ownership.untainted(old, downtime.record.id, downtime.lock.epoch))
 
 
 def _taint_seen_gone(downtime: Downtime) -> Seen:
     seen = _taint_is_gone(downtime) or _raise_undone(downtime, "taint", "tainted again")
-    return seen._replace(proof=f"{_DRAIN} taken off, still cordoned")
+    how = "still cordoned" if node.unschedulable(downtime.see_node()) else "and not cordoned any more"
+    return seen._replace(proof=f"{_DRAIN} taken off, {how}")
 
 
 UNTAINT = Step("untaint", _taint_is_gone, _taint_seen_gone, _take_taint_off, during="returning")
@@ -130,7 +133,7 @@ def _cordon_is_gone(downtime: Downtime) -> Seen | None:
     if ownership.owns(found, downtime.record.id, "cordon"):
         return None
     if node.unschedulable(found):
-        return Seen("the cordon is somebody else's: it stays")
+        return Seen("the cordon is somebody else's: it stays", _undone_if_made(downtime, "cordon", ""))
     return Seen("not cordoned", _undone_if_made(downtime, "cordon", ""))
 
 

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cluster import events, eviction, gpu_checks, gpu_daemons, host_gpus, mig_state, node, ownership, probing
+from cluster import (
+    accepted_gpus,
+    events,
+    eviction,
+    gpu_checks,
+    gpu_daemons,
+    host_gpus,
+    mig_state,
+    node,
+    ownership,
+    probing,
+)
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
 from cluster.errors import DowntimeError
 from cluster.gpu_checks import Check
-from cluster.record import noted
+from cluster.record import change_is, noted
 
 _MOST_NAMED = 10
+_DAEMONS_READY = Check("daemons", "passed", "the pods of Run:ai's DaemonSets and beside the device plugin are Ready")
 
 
 def labels_unfinished(downtime: Downtime, found: Object) -> str:
@@ -26,24 +38,60 @@ def labels_unfinished(downtime: Downtime, found: Object) -> str:
 
 
 def keep_cordoned(downtime: Downtime, found: Object) -> bool:
-    """Set the own cordon again, if somebody took it off; whether it had to be.
+    """Cordon the node again, if somebody took its cordon off, whoever had set that; whether it had to be.
 
-    The GPU operator's driver manager uncordons nodes that it did not cordon: NVIDIA/k8s-driver-manager#212.
+    The GPU operator's driver manager uncordons nodes that it did not cordon: NVIDIA/k8s-driver-manager#212. What is
+    set here is this downtime's own, also in the place of somebody else's cordon: ``uncordon`` takes it off.
+
+    Raises:
+        LockLost: somebody else goes on with this downtime.
     """
-    record = downtime.record
-    ours = ownership.owns(found, record.id, "cordon")
-    if not downtime.settings.checks.cordon or not ours or node.unschedulable(found):
+    if not downtime.settings.checks.cordon or node.unschedulable(found):
         return False
-    epoch = downtime.lock.epoch
-    downtime.change_node(lambda old: ownership.cordoned(old, record.id, epoch))
+    ours, epoch = ownership.owns(found, downtime.record.id, "cordon"), downtime.lock.epoch
+    if not ours:
+        downtime.write(lambda old: change_is(old, "cordon", "", "intended"))
+    changed = downtime.change_node(lambda old: ownership.cordoned(old, downtime.record.id, epoch))
+    made = ownership.owns(changed, downtime.record.id, "cordon")
+    if not ours:
+        downtime.write(lambda old: change_is(old, "cordon", "", "made" if made else "undone"))
+    if made:
+        _say_so(downtime, ours=ours)
+    return made
+
+
+def _say_so(downtime: Downtime, *, ours: bool) -> None:
     text = f"{downtime.node} was uncordoned by somebody else before its GPUs were seen: it was cordoned again"
-    if text not in (moment.text for moment in record.timeline[-2:]):
-        came = _came(downtime)
-        said = f"{text}. {came}" if came else text
-        downtime.write(lambda old: noted(noted(old, text), came) if came else noted(old, text))
-        events.emit(downtime.api, downtime.node, record.node_uid, "CordonedAgain", text, warning=True)
-        downtime.say("see-gpus", said)
-    return True
+    if not ours:
+        text += ". The cordon before was not of this downtime; this one is, and comes off once the GPUs were seen"
+    if text in (moment.text for moment in downtime.record.timeline[-2:]):
+        return
+    came = _came(downtime)
+    downtime.write(lambda old: noted(noted(old, text), came) if came else noted(old, text))
+    events.emit(downtime.api, downtime.node, downtime.record.node_uid, "CordonedAgain", text, warning=True)
+    downtime.say("see-gpus", f"{text}. {came}" if came else text)
+
+
+def before_untainting(downtime: Downtime) -> None:
+    """Cordon a node whose GPUs are to be seen, if nothing else keeps work away once the drain taint is off."""
+    if "see-gpus" in downtime.steps and any(accepted_gpus.expected(downtime.record).values()):
+        keep_cordoned(downtime, downtime.see_node())
+
+
+def out_of_service(downtime: Downtime) -> str:
+    """Whether the node stays out of service, in a sentence: looked at now, and cordoned again where it must be.
+
+    Raises:
+        DowntimeError: the Node cannot be read, or not be changed.
+    """
+    keep_cordoned(downtime, downtime.see_node())
+    if node.unschedulable(downtime.see_node()):
+        return "It stays cordoned"
+    off = "" if downtime.settings.checks.cordon else ", and 'cordon = false' under [checks] leaves it so"
+    return (
+        f"It is NOT cordoned: somebody took the cordon off{off}. Work may start on it until "
+        f"'kubectl cordon {downtime.node}'"
+    )
 
 
 def _came(downtime: Downtime) -> str:
@@ -55,20 +103,27 @@ def _came(downtime: Downtime) -> str:
 
 
 def of_daemons(downtime: Downtime, seconds: float) -> list[Check]:
-    """Wait until the device plugin and what runs beside it are Ready, for at most ``seconds``."""
+    """Wait until the device plugin, and what GPUs need with it, are Ready where they were, for at most ``seconds``."""
     before = downtime.record.found.daemons
     if not downtime.settings.checks.daemons or not before:
         return []
 
-    def look() -> list[str]:
-        return gpu_daemons.unready(downtime.api, downtime.node, before)
+    def look() -> gpu_daemons.Lacking:
+        also = downtime.settings.checks.daemons_also
+        return gpu_daemons.unready(downtime.api, downtime.see_node(), before, also)
 
-    if probing.probe(lambda: None if look() else True, max(0.0, seconds), first=0.5) is not None:
-        return [Check("daemons", "passed", "the DaemonSets' pods beside the device plugin are Ready")]
-    without = look()
-    if not without:
-        return [Check("daemons", "passed", "the DaemonSets' pods beside the device plugin are Ready")]
-    return [Check("daemons", "failed", f"no Ready pod, although there was one: {', '.join(without)}")]
+    def none_is_missing() -> gpu_daemons.Lacking | None:
+        now = look()
+        return None if now.missing else now
+
+    lacks = probing.probe(none_is_missing, max(0.0, seconds), first=0.5) or look()
+    if lacks.missing:
+        text = f"no Ready pod, although there was one: {', '.join(lacks.missing)}"
+        return [Check("daemons", "failed", text)]
+    if lacks.kept_away:
+        text = f"not waited for, as taints keep them away: {', '.join(lacks.kept_away)}"
+        return [_DAEMONS_READY, Check("daemons", "skipped", text)]
+    return [_DAEMONS_READY]
 
 
 def of_host(downtime: Downtime, enough: Mapping[str, int]) -> list[Check]:

@@ -12,6 +12,8 @@ SYSTEM = {"node-role.kubernetes.io/runai-system": "true"}
 GPU_WORKER = {"node-role.kubernetes.io/runai-gpu-worker": "true"}
 CONTENT = {"lab/content": "service"}
 CLUSTER_PART = ("runai-operator", "runai-scheduler-default", "runai-agent")
+FOR_GOOD = "lab/for-good"
+"""The key of a taint that an administrator leaves on a node for good, and lets the GPU device plugin tolerate."""
 GPU_OPERATOR_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
@@ -42,10 +44,10 @@ def node_agent(image: str) -> JSON:
 
 
 def gpu_plugin(image: str, gpus: int) -> JSON:
-    """The GPU device plugin, with the tolerations that the gpu-operator gives it: the drain evicts it too."""
+    """The GPU device plugin, with the gpu-operator's tolerations and one for :data:`FOR_GOOD`: the drain evicts it."""
     body = _workload("DaemonSet", "gpu-operator", "nvidia-device-plugin-daemonset", image, selector=GPU_WORKER)
     spec = body["spec"]["template"]["spec"]
-    spec["tolerations"] = GPU_OPERATOR_TOLERATIONS
+    spec["tolerations"] = [*GPU_OPERATOR_TOLERATIONS, {"key": FOR_GOOD, "operator": "Exists"}]
     spec["terminationGracePeriodSeconds"] = 5
     # The folder and not the file: a file is mounted as the one it was at the pod's start.
     mounts = {"plugins": "/var/lib/kubelet/device-plugins", "gpus": "/etc/lab/gpus"}

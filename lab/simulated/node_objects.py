@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from lab.binaries import KUBERNETES_VERSION
+from lab.runai.service import FOR_GOOD
 from lab.simulated.host import Host
 
 JSON = dict[str, Any]
@@ -122,12 +123,12 @@ def boot_id(node: JSON) -> str:
 
 
 def plugin_evicted(node: JSON) -> bool:
-    """Whether a taint keeps the GPU device plugin away, as it tolerates only ``nvidia.com/gpu:NoSchedule``.
+    """Whether a taint keeps the GPU device plugin away, as it tolerates little (``lab.runai.service``).
 
     (The taints of the node's own conditions and a cordon are tolerated by every DaemonSet.)
     """
     return any(
-        taint.get("effect") == "NoExecute" and not taint["key"].startswith(DRAIN_TAINT_OWNERS)
+        taint.get("effect") == "NoExecute" and not taint["key"].startswith((DRAIN_TAINT_OWNERS, FOR_GOOD))
         for taint in node.get("spec", {}).get("taints", [])
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from cluster import smoke_pod
 from cluster.config import ChecksSettings, Settings
+from cluster.downtime import Say
 from cluster.errors import Blocked, Failed
 from lab.api import Api
 from lab.layout import Lab
@@ -17,7 +18,7 @@ from tests.control_plane.commands import command
 from tests.control_plane.conftest import MakeNode
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.protocol_settings import SECOND, settings_of
-from tests.control_plane.protocol_states import cordoned, drained, machine_of, untouched
+from tests.control_plane.protocol_states import cordoned, drained, machine_of, mark_of, untouched
 
 PODS = "/api/v1/namespaces/runai-downtime/pods"
 
@@ -121,6 +122,66 @@ def test_node_that_somebody_uncordons_before_its_gpus_were_seen_is_cordoned_agai
     assert again in [moment.text for moment in record.timeline]
     events = lab_api.items("/api/v1/namespaces/default/events")
     assert again in [one["message"] for one in events if one["reason"] == "CordonedAgain"]
+
+
+def uncordoned_by(lab_api: Api, node: str) -> Say:
+    """What the GPU operator's driver manager does once it is back: it takes off a cordon that it did not set."""
+
+    def say(step: str, text: str) -> None:
+        if step == "see-gpus" and text == "begins":
+            lab_api.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": None}})
+
+    return say
+
+
+def test_administrator_s_cordon_that_somebody_takes_off_lets_no_work_onto_a_node_that_lacks_a_gpu(
+    lab: Lab, lab_api: Api, settings: Settings, node: str
+) -> None:
+    def lose(step: str, text: str) -> None:
+        if step == "see-off" and text != "begins":
+            fault(lab, node, "gpu-lost")
+        uncordoned_by(lab_api, node)(step, text)
+
+    lab_api.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
+    with pytest.raises(Failed) as error:
+        driving.run(settings, node, UNATTENDED, lose)
+    assert error.value.code == "gpus-missing"
+    assert "7 of 8 nvidia.com/gpu can be allocated. It stays cordoned" in error.value.message
+    assert cordoned(lab_api, node)
+    mark = mark_of(lab_api, node)
+    assert mark is not None
+    assert mark["owns"] == ["cordon"]
+    assert "cordon" in error.value.changed
+    again = (
+        f"{node} was uncordoned by somebody else before its GPUs were seen: it was cordoned again. The cordon before"
+    )
+    assert any(moment.text.startswith(again) for moment in recovering.record_of(settings, node).timeline)
+
+    fault(lab, node, "gpu-lost", present=False)
+    record = driving.resume(settings, node)
+    assert untouched(lab_api, node)
+    assert {change.what: change.state for change in record.changes}["cordon"] == "undone"
+    assert record.steps["uncordon"].proof == "cordon taken off"
+
+
+def test_error_does_not_say_cordoned_of_a_node_that_somebody_uncordoned_where_the_check_is_switched_off(
+    lab: Lab, lab_api: Api, node: str
+) -> None:
+    settings = settings_of(lab, drain={"gpu_minutes": 4 * SECOND}, checks={"cordon": False})
+
+    def lose(step: str, text: str) -> None:
+        if step == "see-off" and text != "begins":
+            fault(lab, node, "gpu-lost")
+        uncordoned_by(lab_api, node)(step, text)
+
+    with pytest.raises(Failed) as error:
+        driving.run(settings, node, UNATTENDED, lose)
+    assert "It is NOT cordoned: somebody took the cordon off, and 'cordon = false' under [checks]" in str(error.value)
+    assert "stays cordoned" not in str(error.value)
+    assert not cordoned(lab_api, node)
+    fault(lab, node, "gpu-lost", present=False)
+    driving.resume(settings, node)
+    assert untouched(lab_api, node)
 
 
 def test_smoke_pod_that_fails_keeps_the_node_out_and_says_how_and_none_is_ever_left(

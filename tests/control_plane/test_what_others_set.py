@@ -145,7 +145,10 @@ def test_what_others_write_on_the_node_meanwhile_survives(lab_api: Api, settings
     with pytest.raises(DowntimeError, match="waiting-for-return"):
         driving.run(settings, node, HOLDING, interfere)
     set_taints(lab_api, node, *taints_of(lab_api, node), OTHER)
-    driving.resume(settings, node, interfere)
+    record = driving.resume(settings, node, interfere)
+    # It was there before, and comes back only once somebody takes the taint off.
+    away = "taints keep them away: runai/runai-container-toolkit (maintenance=disk:NoSchedule)"
+    assert away in record.steps["see-gpus"].proof
     found = node_of(lab_api, node)
     assert len(set(added)) > 8
     assert set(added) <= set(found["metadata"]["labels"])

@@ -1,12 +1,14 @@
-"""What GPUs need beside them is Ready where it was; what was not there before, or is elsewhere, is not asked for."""
+"""What GPUs need beside them is Ready where it was; what was not there before, or is not named, is not asked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from cluster import gpu_daemons, gpus_before, mig_state
+from cluster.config import ChecksSettings
 from cluster.node import Object
 from cluster.record import Found
 from tests.unit.planning_cases import node, settings
@@ -26,12 +28,14 @@ class Cluster:
     def __init__(self, pods: list[Object], daemons: tuple[str, ...] = (PLUGIN, EXPORTER)) -> None:
         self.pods = pods
         self.daemons = daemons
+        self.tolerations: list[Object] = []
 
     def list(self, path: str, **selected: str) -> list[Object]:
         if path == "/api/v1/pods":
             return self.pods
         namespace, name = path.split("/")[5], selected["fields"].partition("=")[2]
-        return [{}] if f"{namespace}/{name}" in self.daemons else []
+        body = {"spec": {"template": {"spec": {"tolerations": self.tolerations}}}}
+        return [body] if f"{namespace}/{name}" in self.daemons else []
 
 
 def test_only_what_was_ready_is_written_down() -> None:
@@ -45,8 +49,24 @@ def test_a_daemonset_beside_the_device_plugin_that_is_not_ready_again_is_named()
     assert gpu_daemons.lacking(before, [plugin(), daemon("dcgm-exporter")]) == []
 
 
-def test_what_runs_in_other_namespaces_is_not_asked_for() -> None:
-    assert gpu_daemons.lacking(("monitoring/agent", PLUGIN), [plugin()]) == []
+def test_what_runs_in_other_namespaces_is_asked_for_only_where_it_is_named() -> None:
+    before = ("monitoring/agent", "monitoring/dcgm-exporter", PLUGIN)
+    assert gpu_daemons.lacking(before, [plugin()]) == []
+    assert gpu_daemons.lacking(before, [plugin()], ["monitoring/dcgm-*"]) == ["monitoring/dcgm-exporter"]
+    back = daemon("dcgm-exporter", "monitoring")
+    assert gpu_daemons.lacking(before, [plugin(), back], ["monitoring/dcgm-*"]) == []
+
+
+def test_run_ai_s_own_are_asked_for_wherever_the_device_plugin_is() -> None:
+    toolkit = "runai/runai-container-toolkit"
+    assert gpu_daemons.lacking((toolkit, "runai-team-a/agent"), [plugin()]) == [toolkit]
+    assert gpu_daemons.lacking((toolkit,), [plugin(), daemon("runai-container-toolkit", "runai")]) == []
+
+
+@pytest.mark.parametrize("given", ["dcgm-exporter", "a/b/c", "", "monitoring/", "monitoring/dcgm exporter"])
+def test_name_that_could_never_be_that_of_a_daemonset_is_refused(given: str) -> None:
+    with pytest.raises(ValidationError):
+        ChecksSettings(daemons_also=[given])
 
 
 def test_one_that_ends_is_not_ready() -> None:
@@ -58,8 +78,20 @@ def test_one_that_ends_is_not_ready() -> None:
 def test_a_daemonset_that_was_deleted_meanwhile_is_not_waited_for() -> None:
     there: Any = Cluster([plugin()])
     gone: Any = Cluster([plugin()], daemons=(PLUGIN,))
-    assert gpu_daemons.unready(there, "gpu-1", (PLUGIN, EXPORTER)) == [EXPORTER]
-    assert gpu_daemons.unready(gone, "gpu-1", (PLUGIN, EXPORTER)) == []
+    assert gpu_daemons.unready(there, node(), (PLUGIN, EXPORTER)) == ([EXPORTER], [])
+    assert gpu_daemons.unready(gone, node(), (PLUGIN, EXPORTER)) == ([], [])
+
+
+def test_a_daemonset_that_a_taint_of_others_keeps_away_is_named_and_not_waited_for() -> None:
+    api: Any = Cluster([plugin()])
+    found = node(cordoned=True)
+    found["spec"]["taints"] = [
+        {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+        {"key": "maintenance", "value": "disk", "effect": "NoSchedule"},
+    ]
+    assert gpu_daemons.unready(api, found, (EXPORTER,)) == ([], [f"{EXPORTER} (maintenance=disk:NoSchedule)"])
+    api.tolerations = [{"key": "maintenance", "operator": "Exists"}]
+    assert gpu_daemons.unready(api, found, (EXPORTER,)) == ([EXPORTER], [])
 
 
 def test_without_ssh_the_daemonsets_are_written_down_and_no_machine_is_asked() -> None:
