@@ -71,6 +71,7 @@ def _see_all(downtime: Downtime) -> Seen:
     if seen is None:
         raise _not_there(downtime, seconds)
     checks = verified_return.of_daemons(downtime, end - time.monotonic())
+    verified_return.keep_cordoned(downtime, downtime.see_node())
     checks += verified_return.of_host(downtime, expected(downtime.record))
     verified_return.keep_cordoned(downtime, downtime.see_node())
     if not gpu_checks.failed(checks):

@@ -97,7 +97,8 @@ def found_of(api: Api, node: Object, found: Found, newest: Record | None) -> Fou
         for name, count in source.items():
             counts[name] = max(counts.get(name, 0), count)
     here = api.list("/api/v1/pods", fields=f"spec.nodeName={node_.name(node)}")
-    daemons = {daemon_of(pod) for pod in here if pod_.is_daemon(pod)}
+    # Whether they were Ready is not known of a dead node; what failed again and again before is not waited for after.
+    daemons = {daemon_of(pod) for pod in here if pod_.is_daemon(pod) and not pod_.keeps_failing(pod)}
     return found.model_copy(update={"gpus": counts, "daemons": tuple(sorted(daemons))})
 
 

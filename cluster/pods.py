@@ -89,6 +89,13 @@ def is_ready(pod: Object) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
+def keeps_failing(pod: Object) -> bool:
+    """Whether one of its containers does not get to run: its kubelet waits before the next try."""
+    status = mapping(pod.get("status"))
+    waits = (mapping(mapping(one.get("state")).get("waiting")) for one in objects(status.get("containerStatuses")))
+    return any(one.get("reason") not in (None, "", "ContainerCreating", "PodInitializing") for one in waits)
+
+
 def is_terminating(pod: Object) -> bool:
     """Whether its deletion was asked for."""
     return bool(mapping(pod.get("metadata")).get("deletionTimestamp"))

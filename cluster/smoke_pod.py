@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from cluster import eviction, names, node, pod_requests, probing, taints
+from cluster import eviction, names, node, pod_requests, probing, taints, verified_return
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.api_errors import Conflict, NotFound
@@ -197,6 +197,7 @@ def _run(downtime: Downtime, resource: str) -> Check:
         last: list[Object] = []
 
         def judge(now: dict[str, Object]) -> tuple[_Phase, str] | None:
+            verified_return.keep_cordoned(downtime, downtime.see_node())
             last[:] = [one for one in now.values() if pod_.uid(one) == uid]
             return outcome(last[0]) if last else None
 

@@ -109,8 +109,9 @@ def of_daemons(downtime: Downtime, seconds: float) -> list[Check]:
         return []
 
     def look() -> gpu_daemons.Lacking:
-        also = downtime.settings.checks.daemons_also
-        return gpu_daemons.unready(downtime.api, downtime.see_node(), before, also)
+        found, also = downtime.see_node(), downtime.settings.checks.daemons_also
+        keep_cordoned(downtime, found)
+        return gpu_daemons.unready(downtime.api, found, before, also)
 
     def none_is_missing() -> gpu_daemons.Lacking | None:
         now = look()

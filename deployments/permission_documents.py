@@ -40,7 +40,7 @@ runs as root, by `sudo`:
 | `systemctl poweroff` | every host (unless `[power] off` is another) | shutting it down |
 | `systemctl restart kubelet` | every host | unplanned recovery with `--dead-kubelet restart` |
 | `crictl ps`, `crictl exec`, else `etcdctl` | control-plane hosts | which members of etcd are healthy |
-| `journalctl --dmesg` | hosts with `nvidia-smi` (unless `[checks] xid = false`) | Xid errors since their start |
+| `journalctl --dmesg` | hosts with GPUs (unless `[checks] xid = false`) | Xid errors since their start |
 | `kubeadm`, and small scripts by `sh` | hosts that leave or join, and one control-plane host | removal and rejoin |
 
 ## In Run:ai

@@ -144,3 +144,13 @@ def test_no_pod_however_broken_raises(broken: dict[str, Any]) -> None:
     assert pod_.is_ready(broken) in (True, False)
     assert pod_.controller(broken) is not None
     assert pod_.local_data(broken) is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "failing"),
+    [("CrashLoopBackOff", True), ("ImagePullBackOff", True), ("ContainerCreating", False), ("", False)],
+)
+def test_what_keeps_failing_is_told_from_what_begins(reason: str, failing: bool) -> None:
+    state = {"waiting": {"reason": reason}} if reason else {"running": {}}
+    assert pod_.keeps_failing({"status": {"containerStatuses": [{"ready": False, "state": state}]}}) is failing
+    assert not pod_.keeps_failing({})

@@ -76,6 +76,7 @@ class Lock:
 def downtime(pods: Pods, *, image: str = IMAGE, gpus: str = "8", aborted: bool = False) -> Any:
     node = {
         "metadata": {"name": "gpu-1"},
+        "spec": {"unschedulable": True},
         "status": {"nodeInfo": {"bootID": "boot-1"}, "allocatable": {GPU: gpus}},
     }
     record = SimpleNamespace(
