@@ -74,8 +74,18 @@ def _see_services(downtime: Downtime) -> Seen:
     etcd = etcd_quorum.see_member_back(downtime)
     found = downtime.record.found
     counted = ", ".join(f"{count} {name}" for name, count in sorted(found.gpus.items()) if count)
-    proof = f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or 'no GPUs'}; no pod is stuck{etcd}"
+    proof = (
+        f"heartbeats, {len(found.daemons)} DaemonSets' pods, {counted or _uncounted(downtime)}; no pod is stuck{etcd}"
+    )
     return Seen("; ".join([proof, *(one.text for one in checks)]))
+
+
+def _uncounted(downtime: Downtime) -> str:
+    now = downtime.see_node()
+    there = ", ".join(f"{count} {name}" for name, count in sorted(node_.gpus(now).items()) if count)
+    if not there and node_.kind(now) != "gpu-worker":
+        return "no GPUs"
+    return f"{there or 'no GPUs'} now (how many it had is not recorded: it had restarted before it was looked at)"
 
 
 def _not_in_order(downtime: Downtime, lacking: list[str], checks: Sequence[Check] = ()) -> Failed:

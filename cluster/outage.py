@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cluster import accepted_gpus, nodes, reach, ssh_probe
+from cluster import accepted_gpus, gpu_requests, nodes, reach, ssh_probe
 from cluster import node as node_
 from cluster import pods as pod_
 from cluster.api import Api, Object
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cluster.downtime import Downtime
 
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
+_WHOLE = "nvidia.com/gpu"
 _MOST_ASKED = 20
 _ASKED_AT_ONCE = 10
 _PROBE_SECONDS = 3.0
@@ -86,17 +87,19 @@ def found_of(api: Api, node: Object, found: Found, newest: Record | None) -> Fou
     """What was found of a node, completed for one that is down: what it had before it failed.
 
     A kubelet that starts reports no GPU until the device plugin has registered; the capacity, the record of an earlier
-    downtime, or the label of GPU feature discovery still tells how many there were.
+    downtime, the label of GPU feature discovery, or what its pods ask for still tells how many there were, or at least.
     """
     counts = dict(found.gpus)
     sources = [node_.gpus({"status": {"allocatable": node.get("status", {}).get("capacity") or {}}})]
     if newest is not None and newest.node_uid == node["metadata"]["uid"]:
         sources.append(accepted_gpus.expected(newest))
     sources.append(_by_label(node))
+    here = api.list("/api/v1/pods", fields=f"spec.nodeName={node_.name(node)}")
+    asked = gpu_requests.whole(pod for pod in here if not pod_.is_finished(pod))
+    sources.append({_WHOLE: asked} if asked else {})
     for source in sources:
         for name, count in source.items():
             counts[name] = max(counts.get(name, 0), count)
-    here = api.list("/api/v1/pods", fields=f"spec.nodeName={node_.name(node)}")
     # Whether they were Ready is not known of a dead node; what failed again and again before is not waited for after.
     daemons = {daemon_of(pod) for pod in here if pod_.is_daemon(pod) and not pod_.keeps_failing(pod)}
     return found.model_copy(update={"gpus": counts, "daemons": tuple(sorted(daemons))})
@@ -107,7 +110,7 @@ def _by_label(node: Object) -> dict[str, int]:
     count = labels.get("nvidia.com/gpu.count", "")
     # Sliced GPUs are other resources than whole ones.
     sliced = labels.get("nvidia.com/mig.config", "all-disabled") != "all-disabled"
-    return {"nvidia.com/gpu": int(count)} if count.isdigit() and not sliced else {}
+    return {_WHOLE: int(count)} if count.isdigit() and not sliced else {}
 
 
 def daemon_of(pod: Object) -> str:

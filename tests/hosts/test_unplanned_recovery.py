@@ -211,10 +211,22 @@ def test_without_proof_nothing_is_released_until_a_person_says_by_name_that_it_i
     require_cycled_once(hosts, NODE, before)
 
 
+@contextmanager
+def labelled(hosts: HostsLab, key: str, value: str) -> Iterator[None]:
+    """A label of the node, for a while."""
+    path = f"/api/v1/nodes/{NODE}"
+    hosts.api.patch(path, {"metadata": {"labels": {key: value}}})
+    try:
+        yield
+    finally:
+        hosts.api.patch(path, {"metadata": {"labels": {key: None}}})
+
+
 @pytest.mark.long
 def test_machine_that_restarts_at_once_is_only_looked_at(recovering: Product) -> None:
+    """It may be up again before it is looked at: GPU feature discovery tells how many GPUs it had."""
     hosts, before = recovering.hosts, see(recovering.hosts, NODE)
-    with watched(hosts) as seen:
+    with watched(hosts) as seen, labelled(hosts, "nvidia.com/gpu.count", "4"):
         hosts.power(NODE, "reset")
         ended = recovering.run(*RECOVER[:-1], "90", "--said-down", "--output", "json").expect(0)
     record = the_record(hosts.api, NODE)

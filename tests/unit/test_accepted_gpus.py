@@ -8,6 +8,7 @@ from cluster import accepted_gpus, gpus, outage
 from cluster.errors import Misused
 from cluster.record import Approval, Found, Record
 from tests.unit.planning_cases import NOW, node, record
+from tests.unit.pod_objects import pod
 
 EIGHT = {"nvidia.com/gpu": 8}
 SLICED = {"nvidia.com/mig-1g.5gb": 7, "nvidia.com/mig-2g.10gb": 3, "nvidia.com/gpu": 0}
@@ -65,3 +66,14 @@ def test_gpus_that_were_given_up_are_not_missed_by_the_next_recovery() -> None:
 
     found = outage.found_of(Nothing(), node(), Found(), closed)  # type: ignore[arg-type]
     assert found.gpus == {"nvidia.com/gpu": 6}
+
+
+def test_what_its_pods_ask_for_tells_how_many_gpus_a_node_had_at_least() -> None:
+    asks = [{"resources": {"limits": {"nvidia.com/gpu": "3"}}}]
+
+    class Pods:
+        def list(self, *_: object, **__: object) -> list[object]:
+            return [pod("a", containers=asks), pod("b", containers=asks, phase="Succeeded"), pod("c")]
+
+    found = outage.found_of(Pods(), node(), Found(), None)  # type: ignore[arg-type]
+    assert found.gpus == {"nvidia.com/gpu": 3}
