@@ -156,7 +156,7 @@ def test_disruption_budgets_are_judged_by_what_their_controller_says(
     (seen,) = until(judged, seconds=30, what="the budget's controller has not counted the pod")
     assert {pod_.namespace(one) for one in seen.pdbs} == {TEAM}
     (violation,) = disruption.violations(seen.pdbs, seen.pods, seen.owners)
-    assert violation.owners == (f"{TEAM}/StatefulSet/guarded",)
+    assert violation.owners == (f"{TEAM}/StatefulSet/guarded (of anna)",)
 
 
 def test_a_node_that_does_not_exist_is_refused_with_what_may_have_been_meant(api: Api) -> None:
