@@ -241,6 +241,10 @@ class Ssh:
     def _read(self, code: str, what: str, argv: Sequence[str], pattern: str) -> str:
         try:
             output = self.run(argv, _READ_SECONDS, check=False)
+            if output.exit_code == 0 and not output.stdout.strip():
+                # It printed something, or would have failed: a channel that closed too early lost it. Reading does
+                # no harm twice.
+                output = self.run(argv, _READ_SECONDS, check=False)
         except Failed as error:
             raise Blocked(code, error.message, error.remedy) from None
         value = output.stdout.strip()
