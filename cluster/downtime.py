@@ -140,6 +140,7 @@ def enter(api: Api, settings: Settings, start: Start, say: Say = silent, ask: As
         Blocked: somebody else acts on the node now, it is in another downtime, or a limit forbids it.
     """
     crossing.require_confirmed(start.node, start.options)
+    names.node_name(start.node)
     before = Records(api).open_of(start.node) if start.flow_run else None
     # A run that comes back to what it began finds somebody, who decides or looks, for a moment only.
     patience = _MOMENT_SECONDS if before is not None and before.of_run(start.flow_run) else 0.0
