@@ -16,6 +16,8 @@ from lab.runai import objects
 JSON = dict[str, Any]
 LABEL = "crowd"
 NAMESPACES = 20
+SYSTEM = 1
+"""The only one of these nodes that is a system node."""
 _RUNNING_SECONDS = 90.0
 
 
@@ -72,7 +74,7 @@ def _node(at: int) -> JSON:
                 "kubernetes.io/hostname": name_of(at),
                 "topology.kubernetes.io/zone": f"zone-{at % 3}",
                 "runai/node-pool": ("a100", "h100")[at % 2],
-                "node-role.kubernetes.io/runai-gpu-worker": "true",
+                f"node-role.kubernetes.io/{'runai-system' if at == SYSTEM else 'runai-gpu-worker'}": "true",
                 **{f"nvidia.com/gpu.feature-{n}": "some-value" for n in range(30)},
             },
         },

@@ -9,10 +9,11 @@ import argparse
 import json
 import sys
 import tempfile
+from typing import Any
 
 from bench import crowd
 from bench.ending import end, lab_of_its_own
-from bench.forecast_results import FORECAST, KUBECTL, PLAN, ForecastResult, Run
+from bench.forecast_results import FORECAST, KUBECTL, PLAN, SYSTEM_PLAN, ForecastResult, Run
 from bench.program import run
 from lab.api import Api
 from lab.errors import LabError
@@ -41,7 +42,7 @@ def measure(name: str, nodes: int, pods: int, rounds: int, progress: Progress) -
         for number in range(1, rounds + 1):
             with progress.step(f"round {number} of {rounds}"):
                 first, size = kubectl(lab)
-                for one in (first, forecast(lab), plan(lab)):
+                for one in (first, forecast(lab), plan(lab), plan_of_system_node(lab)):
                     runs.append(one)
                     print(f"{one.how}: {one.seconds:.1f} s, {one.peak_mib:.0f} MiB", file=sys.stderr)
     return ForecastResult(nodes, pods, size / (1 << 20), runs)
@@ -64,13 +65,26 @@ def forecast(lab: Lab) -> Run:
 
 def plan(lab: Lab) -> Run:
     """The whole command. What it finds forbidden in so artificial a cluster is no matter."""
-    argv = [sys.executable, "-P", "-c", "from deployments.cli import main; main()"]
-    argv += ["plan", "planned", crowd.name_of(0), "--output", "json"]
-    seconds, peak, said = run(argv, ends=(0, 3), DOWNTIME_CONFIG=str(lab.folder / "downtime.toml"))
-    told = [one.get("forecast") for one in json.loads(said)["workloads"]]
-    if not any(told):
+    seconds, peak, made = _planned(lab, crowd.name_of(0))
+    if not any(one.get("forecast") for one in made["workloads"]):
         raise LabError("the plan has no forecast")
     return Run(PLAN, seconds, peak)
+
+
+def plan_of_system_node(lab: Lab) -> Run:
+    """The whole command once more: who could take over is judged from the pods of all nodes."""
+    seconds, peak, made = _planned(lab, crowd.name_of(crowd.SYSTEM))
+    if made["kind"] != "system":
+        raise LabError("the plan is not of a system node")
+    return Run(SYSTEM_PLAN, seconds, peak)
+
+
+def _planned(lab: Lab, node: str) -> tuple[float, float, dict[str, Any]]:
+    argv = [sys.executable, "-P", "-c", "from deployments.cli import main; main()"]
+    argv += ["plan", "planned", node, "--output", "json"]
+    seconds, peak, said = run(argv, ends=(0, 3), DOWNTIME_CONFIG=str(lab.folder / "downtime.toml"))
+    made: dict[str, Any] = json.loads(said)
+    return seconds, peak, made
 
 
 if __name__ == "__main__":

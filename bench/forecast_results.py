@@ -11,6 +11,7 @@ MOST_MIB = 150.0
 KUBECTL = "kubectl get pods -A -o json"
 FORECAST = "the forecast"
 PLAN = "downtime plan planned NODE"
+SYSTEM_PLAN = "the same of a system node"
 
 
 @dataclass(frozen=True)

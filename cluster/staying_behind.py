@@ -143,7 +143,7 @@ def _for_a_time(pod: Object, seconds: float) -> StaysBehind | None:
     return StaysBehind(
         pod=pod_.full_name(pod),
         why="tolerates-for-a-time",
-        detail=f"tolerates the drain for {duration(seconds)}: until then after the taint it stays, and is waited for",
+        detail=f"tolerates the drain for {duration(seconds)}: it stays that long after the taint, and is waited for",
         remedy=remedy,
     )
 
