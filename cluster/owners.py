@@ -153,7 +153,7 @@ def _root(api_version: str) -> str:
 
 def _as_read(owner: Owner, found: Object) -> Owner:
     spec = pod_.mapping(found.get("spec"))
-    scalars = ("backoffLimit", "backoffLimitPerIndex", "suspend", "replicas", "parallelism")
+    scalars = ("backoffLimit", "backoffLimitPerIndex", "suspend", "replicas", "parallelism", "submissionMode")
     kept: dict[str, Any] = {key: spec[key] for key in scalars if key in spec}
     if _ignores_disruption(spec.get("podFailurePolicy")):
         kept["ignoresDisruption"] = True

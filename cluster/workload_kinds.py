@@ -149,6 +149,9 @@ def priority_class(pod: Object, owners: tuple[Owner, ...]) -> str:
 def _of_owner(owner: Owner) -> WorkloadKind | None:
     if owner.kind in _SAYS_NOTHING:
         return None
+    # KubeRay: its user submits to it by hand, from a notebook for example.
+    if owner.kind == "RayJob" and owner.spec.get("submissionMode") == "InteractiveMode":
+        return "interactive"
     for (kind, group), meaning in _KINDS.items():
         if owner.kind == kind and (owner.group == group or owner.group.endswith(f".{group}")):
             return meaning

@@ -144,6 +144,14 @@ def test_a_job_with_more_pods_here_than_it_may_lose_is_lost() -> None:
     assert [one.fate for one in workloads.find(pods, chains, PRIORITIES)] == ["lost"]
 
 
+def test_a_ray_job_that_waits_for_its_user_is_asked_about() -> None:
+    def kind(**spec: str) -> WorkloadKind:
+        return _one(pod(), (Owner(api_version="ray.io/v1", kind="RayJob", name="w", spec=spec),)).kind
+
+    assert kind(submissionMode="InteractiveMode") == "interactive"
+    assert kind(submissionMode="K8sJobMode") == kind() == "distributed"
+
+
 def test_what_makes_failed_jobs_anew_is_not_judged_by_them() -> None:
     strict = owner("Job", "w", spec={"backoffLimit": 0})
     jobset = Owner(api_version="jobset.x-k8s.io/v1alpha2", kind="JobSet", name="w")
