@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyrage
@@ -17,7 +18,7 @@ from lab.simulated import pod_exec
 from tests.command_line import Ended
 from tests.control_plane.backing_up import held
 from tests.control_plane.commands import LEASES, command
-from tests.unit.backup_sets import NOW, id_of
+from tests.unit.backup_sets import id_of
 
 LEASE = f"{LEASES}/recovery-backup"
 CLEAR = {"DOWNTIME_RECOVERY__ALLOW_PLAINTEXT": "true", "DOWNTIME_RECOVERY__RECIPIENTS": "[]"}
@@ -125,7 +126,7 @@ def test_what_is_wrong_with_the_configuration_is_told_before_anything_is_done(la
 
 
 def test_half_set_that_somebody_left_is_named_by_the_next_check(lab: Lab, tmp_path: Path) -> None:
-    (tmp_path / "store" / id_of(NOW)).mkdir(parents=True)
+    (tmp_path / "store" / id_of(datetime.now(UTC) - timedelta(hours=1))).mkdir(parents=True)
     assert backup(lab, tmp_path).code == 0
     shown = command(lab, tmp_path, "doctor", DOWNTIME_RECOVERY__STORE=str(tmp_path / "store")).out
     assert "recovery half-taken" in shown
