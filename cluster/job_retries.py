@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from cluster import pods as pod_
 from cluster.node import Object
 from cluster.owners import Owner
+from cluster.workload_kinds import STANDS_FOR_OTHERS
 
 # A CronJob makes another Job at its next time, and a TrainingWorkload has no other one.
 _WITHOUT_RETRIES = frozenset({"Job", "CronJob", "TrainingWorkload"})
@@ -26,7 +27,8 @@ def ends(members: Iterable[tuple[Object, tuple[Owner, ...]]]) -> bool:
         if pod_.is_finished(pod):
             continue
         job = next((one for one in chain if (one.kind, one.group) == ("Job", "batch")), None)
-        if job is not None and chain[-1].kind in _WITHOUT_RETRIES:
+        makers = [one for one in chain if one.kind not in STANDS_FOR_OTHERS]
+        if job is not None and makers[-1].kind in _WITHOUT_RETRIES:
             jobs[job.uid or job.name] = job
             lost[job.uid or job.name] += 1
     return any(_fails(one, lost[key]) for key, one in jobs.items())

@@ -25,7 +25,7 @@ class RunaiError(Blocked):
     @property
     def certain(self) -> bool:
         """Whether what was asked for has surely not been done: the API itself refused it."""
-        return 400 <= self.status < 500 and self.status != 408
+        return 400 <= self.status < 500 and self.status != 408 and (self.own or self.status != 404)
 
     @property
     def for_all(self) -> bool:

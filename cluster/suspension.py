@@ -6,9 +6,8 @@ from datetime import datetime
 
 from cluster import runai_api, suspending, suspensions
 from cluster.downtime import Downtime
-from cluster.errors import Misused
+from cluster.errors import Blocked, Misused, Unreachable
 from cluster.plan import Workload
-from cluster.runai_errors import RunaiError
 from cluster.suspending import How
 
 
@@ -44,7 +43,9 @@ def settle(downtime: Downtime) -> None:
     try:
         with runai_api.opened(downtime.api, downtime.settings) as rest:
             suspending.settle(downtime, rest)
-    except (RunaiError, Misused) as error:
+    except Unreachable:
+        raise
+    except (Misused, Blocked) as error:
         downtime.say("suspend", f"It is not known yet whether a suspension is carried out: {error.message}")
 
 

@@ -129,7 +129,9 @@ def test_a_notebook_that_was_submitted_as_a_job_is_asked_about(priority: str) ->
         ({}, "moves"),
     ],
 )
-@pytest.mark.parametrize("above", [(), (owner("CronJob", "w"),), (owner("TrainingWorkload", "w"),)])
+@pytest.mark.parametrize(
+    "above", [(), *((owner(kind, "w"),) for kind in ("CronJob", "TrainingWorkload", "ExternalWorkload"))]
+)
 def test_a_job_that_allows_no_more_failures_is_lost_with_its_pod(
     above: tuple[Owner, ...], spec: dict[str, Any], fate: str
 ) -> None:
