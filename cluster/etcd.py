@@ -113,9 +113,9 @@ def members(ssh: Ssh, known: Mapping[str, Collection[str]]) -> tuple[Member, ...
     # It exits with 1 when a member is unhealthy, and tells which.
     health = etcdctl(ssh, _HEALTH)
     try:
-        return etcd_members.read(listed.stdout, health.stdout, known)
+        return etcd_members.read(listed.raw, health.raw, known)
     except etcd_members.Unreadable as error:
-        raise _not_observed(ssh, f"{error}: {_said(health)}") from error
+        raise _not_observed(ssh, f"{ssh.masked(str(error))}: {_said(health)}") from error
 
 
 def etcdctl(ssh: Ssh, arguments: Sequence[str], timeout: float = _SECONDS) -> Output:
@@ -141,7 +141,7 @@ def _container(ssh: Ssh) -> str:
         if error.code == "sudo-refused":
             return ""
         raise
-    ids = found.stdout.split() if found.exit_code == 0 else []
+    ids = found.raw.split() if found.exit_code == 0 else []
     return ids[0] if ids and _CONTAINER.fullmatch(ids[0]) else ""
 
 

@@ -5,6 +5,8 @@ It is read, never changed. The machine must be proven to be its node: another on
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cluster import node as node_
 from cluster import nvidia_smi, reach, xid_errors
 from cluster.api import Api, Object
@@ -72,7 +74,13 @@ def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:
         return Listing(failure=error.message)
     if output.exit_code == _NOT_FOUND and _NOT_LOADED not in output.stderr:
         return None
-    return nvidia_smi.parse(output.exit_code, output.stdout, output.stderr)
+    found = nvidia_smi.parse(output.exit_code, output.raw, output.stderr)
+    return replace(
+        found,
+        unreadable=tuple(ssh.masked(one) for one in found.unreadable),
+        failure=ssh.masked(found.failure),
+        remark=ssh.masked(found.remark),
+    )
 
 
 def _log(ssh: Ssh, checks: ChecksSettings) -> KernelLog | None:
@@ -82,4 +90,5 @@ def _log(ssh: Ssh, checks: ChecksSettings) -> KernelLog | None:
         output = ssh.run(xid_errors.JOURNAL, checks.host_seconds, sudo=True, check=False)
     except DowntimeError as error:
         return KernelLog(whole=False, failure=error.message)
-    return xid_errors.parse(output.exit_code, output.stdout, output.stderr)
+    found = xid_errors.parse(output.exit_code, output.raw, output.stderr)
+    return replace(found, xids=tuple(replace(one, text=ssh.masked(one.text)) for one in found.xids))

@@ -89,11 +89,11 @@ def require_out(ssh: Ssh) -> None:
     Raises:
         Failed: ``not-reset``: it does.
     """
-    active = ssh.run(("systemctl", "is-active", "kubelet"), _SHORT_SECONDS, check=False).stdout.strip()
-    enabled = ssh.run(("systemctl", "is-enabled", "kubelet"), _SHORT_SECONDS, check=False).stdout.strip()
+    active = ssh.run(("systemctl", "is-active", "kubelet"), _SHORT_SECONDS, check=False).raw.strip()
+    enabled = ssh.run(("systemctl", "is-enabled", "kubelet"), _SHORT_SECONDS, check=False).raw.strip()
     credentials = ssh.run(("test", "!", "-e", _KUBELET_CONF), _SHORT_SECONDS, sudo=True, check=False).exit_code != 0
     wrong = [
-        *([f"its kubelet is {active}"] if active not in ("inactive", "failed", "unknown") else []),
+        *([f"its kubelet is {ssh.masked(active)}"] if active not in ("inactive", "failed", "unknown") else []),
         *(["its kubelet starts with the machine"] if enabled.startswith("enabled") else []),
         *([f"{_KUBELET_CONF} is still there"] if credentials else []),
     ]
@@ -118,8 +118,12 @@ def authority_of(api: Api) -> str:
 
 def _require_nothing_mounted(ssh: Ssh) -> None:
     """Researchers' data may be mounted below the kubelet's folder: kubeadm unmounts it, or warns that it could not."""
-    lines = ssh.run(("cat", "/proc/self/mounts"), _SHORT_SECONDS).stdout.splitlines()
-    left = [words[1] for line in lines if len(words := line.split()) > 1 and words[1].startswith(f"{_KUBELET_FOLDER}/")]
+    lines = ssh.run(("cat", "/proc/self/mounts"), _SHORT_SECONDS).raw.splitlines()
+    left = [
+        ssh.masked(words[1])
+        for line in lines
+        if len(words := line.split()) > 1 and words[1].startswith(f"{_KUBELET_FOLDER}/")
+    ]
     if left:
         raise Failed(
             "still-mounted",
@@ -132,7 +136,7 @@ def _require_nothing_mounted(ssh: Ssh) -> None:
 def _roots_config(ssh: Ssh, authority: str) -> str:
     if not authority:
         return "root's kubeconfig was left, as the cluster's authority is not known"
-    said = ssh.run(("sh", "-c", _ROOTS_CONFIG, "sh", authority), _SHORT_SECONDS, sudo=True).stdout.strip()
+    said = ssh.run(("sh", "-c", _ROOTS_CONFIG, "sh", authority), _SHORT_SECONDS, sudo=True).raw.strip()
     return {
         "deleted": "root's kubeconfig deleted, as it was this cluster's",
         "left": "root's kubeconfig left, as it is another cluster's",

@@ -96,7 +96,7 @@ def look(ssh: Ssh) -> Membership:
         Blocked: ``membership-unknown``: it does not say even its machine id; and what ``Ssh.run`` raises.
     """
     argv = ("sh", "-c", _SCRIPT, "sh", " ".join(_TRACES), " ".join(_CONTROL_PLANE))
-    found = parse(ssh.run(argv, _SECONDS, sudo=True).stdout)
+    found = parse(ssh.run(argv, _SECONDS, sudo=True).raw)
     if not re.fullmatch(r"[0-9a-f]{32}", found.machine_id):
         raise Blocked(
             "membership-unknown",

@@ -9,10 +9,11 @@ The machine's host name is not the node's name; the node is whatever ``host`` sa
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -55,11 +56,16 @@ _SUDO: dict[sudoing.Refusal, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Output:
-    """What a command left: masked, and cut after 256 Ki characters each."""
+    """What a command left: masked, and cut after 256 Ki characters each.
+
+    ``raw`` is ``stdout`` without masks, for what decides: a secret as short as "abc" is part of many an id. It is never
+    shown; what of it is shown has passed ``Ssh.masked``.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
+    raw: str = field(repr=False)
 
 
 class Ssh:
@@ -141,7 +147,7 @@ class Ssh:
         ended = self._as_root(argv, timeout, stdin) if sudo else self._execute(argv, timeout, stdin)
         if ended.exit_code == -1 and not ended.alive:
             raise self._lost()
-        output = Output(ended.exit_code, self._masker.mask(ended.stdout), self._masker.mask(ended.stderr))
+        output = Output(ended.exit_code, self._masker.mask(ended.stdout), self._masker.mask(ended.stderr), ended.stdout)
         if check and output.exit_code != 0:
             said = " ".join((output.stderr.strip() or output.stdout.strip() or "it printed nothing").split())[:500]
             raise Failed(
@@ -174,6 +180,10 @@ class Ssh:
                 "See on the machine why.",
             )
         return Secret(ended.stdout)
+
+    def masked(self, text: str) -> str:
+        """A text that a person is to see, without secrets."""
+        return self._masker.mask(text)
 
     def boot_id(self) -> str:
         """The id of the machine's present boot, as in ``nodeInfo.bootID``.
@@ -241,18 +251,16 @@ class Ssh:
     def _read(self, code: str, what: str, argv: Sequence[str], pattern: str) -> str:
         try:
             output = self.run(argv, _READ_SECONDS, check=False)
-            if output.exit_code == 0 and not output.stdout.strip():
-                # It printed something, or would have failed: a channel that closed too early lost it. Reading does
-                # no harm twice.
-                output = self.run(argv, _READ_SECONDS, check=False)
         except Failed as error:
             raise Blocked(code, error.message, error.remedy) from None
-        value = output.stdout.strip()
+        value = output.raw.strip()
         if output.exit_code == 0 and re.fullmatch(pattern, value):
             return value
+        said = " ".join((output.stdout or output.stderr).split())[:100]
         raise Blocked(
             code,
-            f"{self.host} does not tell its {what}: {self._shown(argv)} {_how(output.exit_code)}",
+            f"{self.host} does not tell its {what}: {self._shown(argv)} {_how(output.exit_code)} and printed "
+            f"{json.dumps(said, ensure_ascii=False) if said else 'nothing'}",
             f"Run it on the machine as {self._user}, and see what it prints.",
         )
 

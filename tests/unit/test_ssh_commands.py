@@ -174,11 +174,29 @@ def test_boot_id_machine_id_and_host_name_are_read_from_the_machine(shared: Ssh)
         assert caught.value.code == "no-machine-id"
 
 
+def test_a_short_secret_that_is_part_of_a_boot_id_is_masked_where_it_is_shown_and_keeps_no_machine_unknown(
+    server: sshd.Sshd,
+) -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    masker = Masker()
+    masker.register(boot[4:7])
+    with Ssh(server.host, server.settings(), masker) as ssh:
+        assert ssh.boot_id() == boot
+        output = ssh.run(("cat", "/proc/sys/kernel/random/boot_id"))
+    assert boot not in output.stdout
+    assert MASK in output.stdout
+    assert boot not in repr(output)
+    assert output.raw.strip() == boot
+
+
 def test_a_boot_id_that_is_none_is_refused(shared: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, content in enumerate(["", "Welcome to gpu-7\n", "0a1b2c3d\n"]):
         (tmp_path / str(number)).write_text(content)
         monkeypatch.setattr("cluster.ssh.BOOT_ID", str(tmp_path / str(number)))
-        with pytest.raises(Blocked, match="does not tell its boot id") as caught:
+        printed = f'"{content.strip()}"' if content else "nothing"
+        with pytest.raises(
+            Blocked, match=f"does not tell its boot id: .* exited with 0 and printed {printed}"
+        ) as caught:
             shared.boot_id()
         assert caught.value.code == "no-boot-id"
 
