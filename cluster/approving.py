@@ -115,8 +115,10 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
             *(f"until {moment(ends)}, the end of the notice period of {one.key}" for one, ends in left.held),
         ]
     )
+    known = downtime.record
     downtime.write(lambda old: _waits(old, text))
-    downtime.say(_STEP, f"waits {text}")
+    if downtime.record.steps != known.steps:
+        downtime.say(_STEP, f"waits {text}")
     before = _there(seen.pods)
 
     def judge(now: dict[str, Object]) -> bool | None:
@@ -126,13 +128,14 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
     seconds = max(0.0, (when - datetime.now(UTC) + timedelta(seconds=0.1)).total_seconds())
     fields = f"spec.nodeName={downtime.node}"
     come_back = COME_BACK.get()
-    unsettled = suspension.unsettled_until(downtime)
     at_most = seconds if come_back is None else min(seconds, _WATCHED_SECONDS)
+    unsettled = suspension.unsettled_until(downtime)
     if unsettled is not None:
-        left_over = (unsettled - datetime.now(UTC)).total_seconds()
-        at_most = min(at_most, max(_LOOK_SECONDS, left_over + 0.1))
+        # What became of a suspension is seen as soon as it can be told; where Run:ai is not to be asked, later again.
+        soon = (unsettled - datetime.now(UTC)).total_seconds() + 0.1
+        at_most = min(at_most, soon if soon > 0 else _WATCHED_SECONDS)
     changed = until(downtime.api, eviction.PODS, judge, at_most, fields=fields, every=_LOOK_SECONDS)
-    if come_back is not None and unsettled is None and changed is None and at_most < seconds:
+    if come_back is not None and changed is None and at_most < seconds:
         back = min(when, datetime.now(UTC) + timedelta(seconds=_AWAY_SECONDS))
         downtime.say(_STEP, f"this process ends; the run goes on at {moment(back)}")
         come_back(back)

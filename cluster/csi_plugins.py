@@ -33,14 +33,20 @@ def on(api: Api, node: str) -> tuple[str, ...]:
     return names(api.list("/api/v1/pods", fields=f"spec.nodeName={quote(node, safe='')}"))
 
 
+def serves(pods: Iterable[Object], driver: str) -> bool:
+    """Whether one of these pods is the node plugin of a driver, as far as its socket's place names it."""
+    return any(driver in place.split("/") for pod in pods for place in _places(pod))
+
+
 def _is(pod: Object) -> bool:
+    return any(_SOCKETS.search(place) or place.startswith(_REGISTRAR) for place in _places(pod))
+
+
+def _places(pod: Object) -> list[str]:
+    """The paths of the host that it mounts, and where its registrar says that the socket is."""
     spec = pod_.mapping(pod.get("spec"))
     paths = [pod_.mapping(one.get("hostPath")).get("path") for one in pod_.objects(spec.get("volumes"))]
-    return any(_SOCKETS.search(str(path)) for path in paths if path) or any(
-        _registers(one) for one in (*pod_.objects(spec.get("containers")), *pod_.objects(spec.get("initContainers")))
-    )
-
-
-def _registers(container: Object) -> bool:
-    said = [container.get(key) for key in ("command", "args")]
-    return any(str(word).startswith(_REGISTRAR) for words in said if isinstance(words, list) for word in words)
+    containers = (*pod_.objects(spec.get("containers")), *pod_.objects(spec.get("initContainers")))
+    said = [words for one in containers for key in ("command", "args") if isinstance(words := one.get(key), list)]
+    registered = [str(word) for words in said for word in words if str(word).startswith(_REGISTRAR)]
+    return [*(str(path) for path in paths if path), *registered]

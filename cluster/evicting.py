@@ -124,7 +124,7 @@ def _nothing_to_evict(downtime: Downtime) -> Seen | None:
     if downtime.record.procedure == "remove" and not node.ready(found):
         return Seen("nothing is evicted from a node that is not Ready: nobody there would end it")
     pods = eviction.of_node(downtime)
-    return None if to_evict(pods) or volumes_in_use.waited_for(downtime) else _proof(pods)
+    return None if to_evict(pods) or volumes_in_use.waited_for(downtime, pods) else _proof(pods)
 
 
 def _proof(pods: list[Object]) -> Seen:

@@ -75,7 +75,7 @@ def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
         # Its answer was lost: Run:ai may still be about to stop it.
         now = _while(downtime, rest, one, now)
     if now is not None and now.phase == STOPPING:
-        now = _once(rest, id_, lambda phase: phase != STOPPING, _patience(downtime)) or now
+        now = _look(rest, id_, lambda phase: phase != STOPPING, _patience(downtime))
     if now is None:
         _write(downtime, one, f"{key} was deleted meanwhile: there is nothing to resume")
     elif now.phase in OVER:
@@ -86,42 +86,46 @@ def _resume(downtime: Downtime, rest: RunaiApi, one: Change) -> None:
     else:
         try:
             rest.resume(collection, id_, fenced(downtime))
-            seen = _once(rest, id_, _left, min(_LEAVES_SECONDS, _patience(downtime)))
+            seen = _look(rest, id_, _left, min(_LEAVES_SECONDS, _patience(downtime)))
         except RunaiError:
             # Its answer may be lost, and it is refused the second time because it runs already.
             seen = rest.workload(id_)
-            if seen is None or seen.phase in (STOPPED, STOPPING):
+            if seen is not None and not _left(seen.phase):
                 raise
         if seen is None:
+            _write(downtime, one, f"{key} was deleted meanwhile: there is nothing to resume")
+        elif not _left(seen.phase):
             _note(downtime, one, "Run:ai accepted it, and yet it is still stopped")
-            return
-        said = "is over" if seen.phase in OVER else "is resumed"
-        _write(downtime, one, f"{key} {said} ({seen.phase})")
+        else:
+            said = "is over" if seen.phase in OVER else "is resumed"
+            _write(downtime, one, f"{key} {said} ({seen.phase})")
 
 
-def _while(downtime: Downtime, rest: RunaiApi, one: Change, now: RestWorkload) -> RestWorkload:
-    """The workload once it stops, or when it would have stopped long ago."""
+def _while(downtime: Downtime, rest: RunaiApi, one: Change, now: RestWorkload) -> RestWorkload | None:
+    """The workload once it stops, or when it would have stopped long ago; None: it was deleted."""
     ends = settled_at(downtime, one)
     seconds = (ends - datetime.now(UTC)).total_seconds()
     if seconds <= 0:
         return now
     key = suspensions.key_of(one)
     downtime.say(suspensions.STEP, f"waits until {moment(ends)} whether Run:ai still stops {key}")
-    return _once(rest, suspensions.target(one)[1], lambda phase: not _left(phase) or phase in OVER, seconds) or now
+    return _look(rest, suspensions.target(one)[1], lambda phase: not _left(phase) or phase in OVER, seconds)
 
 
 def _left(phase: str) -> bool:
     return phase not in (STOPPED, STOPPING)
 
 
-def _once(rest: RunaiApi, id_: str, wanted: Callable[[str], bool], seconds: float) -> RestWorkload | None:
-    """The workload once its phase is one that is wanted; None: it has not got there in time."""
+def _look(rest: RunaiApi, id_: str, wanted: Callable[[str], bool], seconds: float) -> RestWorkload | None:
+    """The workload as it was at the last look: once its phase is wanted, or the time is up. None: it was deleted."""
+    last: list[RestWorkload | None] = []
 
-    def there() -> RestWorkload | None:
-        now = rest.workload(id_)
-        return now if now is not None and wanted(now.phase) else None
+    def settled() -> bool | None:
+        last[:] = [rest.workload(id_)]
+        return True if last[0] is None or wanted(last[0].phase) else None
 
-    return probe(there, seconds, first=0.3, longest=3.0)
+    probe(settled, seconds, first=0.3, longest=3.0)
+    return last[0]
 
 
 def _patience(downtime: Downtime) -> float:

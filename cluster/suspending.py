@@ -89,10 +89,15 @@ def suspend(downtime: Downtime, workloads: Iterable[Workload], who: str) -> tupl
             _require_suspendable(downtime, found)
             how = [_ask(downtime, rest, one, who) for one in found]
             _see_stopped(downtime, rest, [one for one, did in zip(found, how, strict=True) if did.how != "over"])
-            return (*how, *(Suspended(one.key, "gone") for one in gone))
+            return (*(_seen(downtime, one) for one in how), *(Suspended(one.key, "gone") for one in gone))
     except DowntimeError as error:
         error.changed = error.changed or downtime.record.standing()
         raise
+
+
+def _seen(downtime: Downtime, one: Suspended) -> Suspended:
+    over = one.how == "suspended" and suspensions.of(downtime.record, one.key) is None
+    return one._replace(how="over") if over else one
 
 
 def settle(downtime: Downtime, rest: RunaiApi, but: Iterable[str] = ()) -> None:
@@ -270,8 +275,12 @@ def _see_stopped(downtime: Downtime, rest: RunaiApi, found: list[_Found]) -> Non
 def _stopped(downtime: Downtime, one: _Found, phase: str) -> None:
     key = one.wanted.key
     downtime.say(_STEP, f"{key}: {phase}, and its pods are gone from {downtime.node}")
-    if suspensions.of(downtime.record, key) is not None and phase == STOPPED:
+    if suspensions.of(downtime.record, key) is None:
+        return
+    if phase == STOPPED:
         _write(downtime, key, one.value, "made", f"{key} is suspended: stopped, and its pods are gone")
+    else:
+        _write(downtime, key, one.value, "undone", f"{key} ended by itself meanwhile: {phase}")
 
 
 def _seconds(downtime: Downtime, pods: list[Object]) -> float:

@@ -2,18 +2,20 @@
 
 A pod leaves the API when its own mounts are gone; the volume's mount of the machine comes after that, and needs the
 plugin still. Until then the kubelet names the volume among those that are in use, and nobody else attaches it.
-Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1 (status.volumesInUse).
+Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1 (status.volumesInUse). It names
+volumes that are attached, so one of a driver without attachment (NFS) is not waited for.
+
+It is a wait, and no condition: what a kubelet fails to unmount may be why the machine must go down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cluster import eviction, nodes
+from cluster import csi_plugins, eviction, nodes
 from cluster import pods as pod_
 from cluster.api import Object
 from cluster.downtime import Downtime
-from cluster.errors import Failed
 from cluster.local_volumes import claims_of
 from cluster.watching import until
 
@@ -23,13 +25,17 @@ _SECONDS = 300.0
 _CSI = "kubernetes.io/csi/"
 
 
-def waited_for(downtime: Downtime) -> bool:
-    """Whether there is something to wait for: a node plugin goes with the taint, and volumes are in use."""
-    return bool(downtime.record.found.csi) and bool(in_use(downtime.see_node()))
+def waited_for(downtime: Downtime, pods: Iterable[Object]) -> bool:
+    """Whether there is something to wait for: a node plugin goes with the taint, and volumes need it.
+
+    Args:
+        pods: those that are on the node.
+    """
+    return bool(downtime.record.found.csi) and bool(needed(downtime.see_node(), pods))
 
 
 def see_unmounted(downtime: Downtime, left: Iterable[Object]) -> str:
-    """Wait until no volume of a CSI driver is in use on the node.
+    """Wait until no volume that needs a plugin which goes is in use on the node, or the time is up.
 
     Args:
         left: the pods that are still there. What they use stays mounted, and is not waited for.
@@ -38,18 +44,19 @@ def see_unmounted(downtime: Downtime, left: Iterable[Object]) -> str:
         what was seen, as the end of a sentence; empty: no plugin goes with the taint.
 
     Raises:
-        Failed: some are still in use when the time is up; the taint was not set.
+        LockLost: somebody else goes on with this downtime.
     """
     if not downtime.record.found.csi:
         return ""
-    stay = sorted(pod_.full_name(pod) for pod in left if claims_of(pod) and not pod_.is_finished(pod))
+    here = list(left)
+    stay = sorted(pod_.full_name(pod) for pod in here if claims_of(pod) and not pod_.is_finished(pod))
     if stay:
         return f"; volumes are in use by what stays ({', '.join(stay[:5])}), and were not waited for"
     told: set[str] = set()
 
     def judge(now: dict[str, Object]) -> bool | None:
         downtime.lock.check()
-        names = in_use(next(iter(now.values()), {"metadata": {}}))
+        names = needed(next(iter(now.values()), {"metadata": {}}), here)
         if names and names != told:
             told.clear()
             told.update(names)
@@ -58,9 +65,20 @@ def see_unmounted(downtime: Downtime, left: Iterable[Object]) -> str:
 
     seconds = min(_SECONDS, eviction.deadline_seconds(downtime, []))
     fields = f"metadata.name={downtime.node}"
-    if until(downtime.api, nodes.NODES, judge, seconds, fields=fields) is None:
-        raise _still_mounted(downtime, seconds, told)
-    return "; no volume of a CSI driver is in use any more"
+    if until(downtime.api, nodes.NODES, judge, seconds, fields=fields) is not None:
+        return "; no volume that needs a node plugin is in use any more"
+    text = (
+        f"volumes of pods that are gone are still in use after {seconds / 60:.1f} min ({', '.join(sorted(told)[:5])}), "
+        "and are not waited for any longer: 'journalctl -u kubelet' on the machine says why they are not unmounted"
+    )
+    downtime.say(_STEP, text)
+    return f"; {text}"
+
+
+def needed(node: Object, pods: Iterable[Object]) -> set[str]:
+    """The volumes that are in use (``driver^handle``) and whose node plugin is none of those that stay. Pure."""
+    staying = [pod for pod in pods if not pod_.must_go(pod)]
+    return {one for one in in_use(node) if not csi_plugins.serves(staying, one.partition("^")[0])}
 
 
 def in_use(node: Object) -> set[str]:
@@ -68,15 +86,3 @@ def in_use(node: Object) -> set[str]:
     said = pod_.mapping(node.get("status")).get("volumesInUse")
     names = [str(one) for one in said] if isinstance(said, list) else []
     return {one.removeprefix(_CSI) for one in names if one.startswith(_CSI)}
-
-
-def _still_mounted(downtime: Downtime, seconds: float, names: set[str]) -> Failed:
-    plugins = ", ".join(downtime.record.found.csi[:5])
-    return Failed(
-        "volumes-remain",
-        f"After {seconds / 60:.1f} minutes the kubelet of {downtime.node} still uses {len(names)} volumes of pods that "
-        f"are gone: {', '.join(sorted(names)[:5])}. The taint was not set, as it takes their node plugin away "
-        f"({plugins}), without which they are never unmounted",
-        f"Look at that plugin's pod and at 'journalctl -u kubelet' on the machine; then 'downtime resume "
-        f"{downtime.node}' waits again, or 'downtime abort {downtime.node}' takes the cordon off.",
-    )

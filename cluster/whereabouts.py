@@ -33,10 +33,12 @@ def of(api: Api, node: str, drained: Iterable[Workload]) -> tuple[Whereabouts, .
 
 
 def _suspended(record: Record, key: str, one: Whereabouts) -> Whereabouts:
-    if one.now not in ("deleted", "finished") or suspensions.of(record, key) is None:
+    ours = suspensions.of(record, key)
+    if one.now not in ("deleted", "finished") or ours is None:
         return one
     given_up = not record.open or record.done(suspensions.STEP)
-    detail = f"NOT resumed: {suspensions.why_left(record, key)}" if given_up else "this downtime resumes it"
+    perhaps = "" if ours.state == "made" else "perhaps (Run:ai has not said so): "
+    detail = f"NOT resumed: {suspensions.why_left(record, key)}" if given_up else f"{perhaps}this downtime resumes it"
     return one.model_copy(update={"now": "suspended", "detail": detail})
 
 

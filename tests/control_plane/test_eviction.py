@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -197,6 +198,21 @@ def test_pods_of_daemon_sets_run_until_the_workloads_are_gone_before_the_taint(
     assert record["found"]["csi"] == ([f"{NAMESPACE}/{daemon}"] if host_path else [])
     driving.abort(settings, node)
     assert untouched(lab_api, node)
+
+
+def test_a_volume_that_is_never_unmounted_is_named_and_keeps_no_machine_up(
+    lab: Lab, lab_api: Api, node: str, runs: Runs
+) -> None:
+    runs(daemon_set("agent", node, "/var/lib/kubelet/plugins/csi.example.org"))
+    stuck = {"volumesInUse": ["kubernetes.io/csi/csi.example.org^vol-1"]}
+    lab_api.patch(f"/api/v1/nodes/{node}/status", {"status": stuck})
+    settings = settings_of(lab, drain={"eviction_minutes": 5 * SECOND})
+    began = time.monotonic()
+    until_the_return(lambda: driving.run(settings, node, STAYING_UP))
+    assert time.monotonic() - began > 5
+    assert "still in use after 0.1 min (csi.example.org^vol-1)" in step_of(lab_api, node, "evict")["proof"]
+    assert drained(lab_api, node)
+    driving.abort(settings, node)
 
 
 def test_interactive_work_that_comes_during_the_eviction_is_not_evicted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,35 @@ def test_suspension_that_is_accepted_and_never_done_is_an_error_and_nothing_is_e
     record = driving.abort(settings, node)
     assert set(changes(record).values()) == {"undone"}
     assert any("it was not suspended after all" in one.text for one in record.timeline)
+    assert untouched(lab_api, node)
+
+
+def test_what_is_deleted_while_it_is_to_be_suspended_is_not_said_to_be_suspended(
+    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+) -> None:
+    make(interactive("ending", work(node)))
+    told: list[suspending.Suspended] = []
+
+    def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
+        told.extend(suspending.suspend(downtime, workloads.values(), WHO))
+
+    def delete_once_it_is_asked_for() -> None:
+        until(asked, seconds=30, what="nothing is intended")
+        lab_api.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/ending", propagationPolicy="Background")
+
+    def asked() -> bool:
+        found = record_of(lab_api, node) or {"changes": []}
+        return any(one["what"].startswith("suspended ") for one in found["changes"])
+
+    with rest.fault("forgets"), ThreadPoolExecutor(1) as beside:
+        deleted = beside.submit(delete_once_it_is_asked_for)
+        with pytest.raises(Waiting):
+            through(settings, node, suspends, HOLDING)
+    deleted.result()
+    assert [one.how for one in told] == ["over"]
+    record = driving.abort(settings, node)
+    assert set(changes(record).values()) == {"undone"}
+    assert any("ended by itself meanwhile" in one.text for one in record.timeline)
     assert untouched(lab_api, node)
 
 

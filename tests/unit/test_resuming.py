@@ -168,6 +168,15 @@ def test_api_that_is_away_is_waited_for_once_and_not_for_each(server: Server, he
     assert suspensions.why_left(held.record, TWO).startswith("it was not tried")
 
 
+def test_work_that_is_deleted_while_it_is_waited_for_is_not_called_running(server: Server, held: Held) -> None:
+    gone = error(404, "The specified resource was not found")
+    script(server, "w-1", "Running")
+    server.script["GET /api/v1/workloads/w-2"] = [Reply(200, workload("w-2", "Running")), gone]
+    resume(held)
+    assert held.states() == {ONE: "undone", TWO: "undone"}
+    assert f"{TWO} was deleted meanwhile: there is nothing to resume" in held.told
+
+
 def test_one_to_which_the_api_fails_does_not_keep_the_other(server: Server, held: Held) -> None:
     script(server, "w-1", "Stopped")
     script(server, "w-2", "Stopped", "Running")
