@@ -1,7 +1,8 @@
-"""An HTTP server that gives a large cluster away in pages, each made when it is asked for."""
+"""An HTTP server that gives a large cluster away in pages, each made when it is asked for, and packed as asked."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         asked: the path and the query of each request.
+        holds: while it is cleared, no page but the first of a list is given away.
     """
 
     daemon_threads = True
@@ -30,6 +32,8 @@ class Server(ThreadingHTTPServer):
         self.nodes = nodes
         self.pods = pods
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.holds = threading.Event()
+        self.holds.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -40,6 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
         self.server.asked.append((address.path, query))
+        if "continue" in query:
+            self.server.holds.wait(20)
         count = {"/api/v1/nodes": self.server.nodes, "/api/v1/pods": self.server.pods}.get(address.path, 0)
         first, limit = int(query.get("continue", 0)), int(query.get("limit", count or 1))
         last = min(first + limit, count)
@@ -48,6 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
         said = json.dumps({"metadata": metadata, "items": [made(at) for at in range(first, last)]}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            said = gzip.compress(said, 1)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
