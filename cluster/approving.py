@@ -130,12 +130,14 @@ def _wait(downtime: Downtime, seen: Observation, left: consent.Standing, when: d
     come_back = COME_BACK.get()
     at_most = seconds if come_back is None else min(seconds, _WATCHED_SECONDS)
     unsettled = suspension.unsettled_until(downtime)
+    soon = 0.0
     if unsettled is not None:
-        # What became of a suspension is seen as soon as it can be told; where Run:ai is not to be asked, later again.
+        # What became of a suspension is seen as soon as it can be told, and nobody leaves before: what its owner stops
+        # meanwhile would be taken for ours. Where Run:ai is not to be asked then, later again.
         soon = (unsettled - datetime.now(UTC)).total_seconds() + 0.1
         at_most = min(at_most, soon if soon > 0 else _WATCHED_SECONDS)
     changed = until(downtime.api, eviction.PODS, judge, at_most, fields=fields, every=_LOOK_SECONDS)
-    if come_back is not None and changed is None and at_most < seconds:
+    if come_back is not None and soon <= 0 and changed is None and at_most < seconds:
         back = min(when, datetime.now(UTC) + timedelta(seconds=_AWAY_SECONDS))
         downtime.say(_STEP, f"this process ends; the run goes on at {moment(back)}")
         come_back(back)

@@ -115,7 +115,7 @@ def members(ssh: Ssh, known: Mapping[str, Collection[str]]) -> tuple[Member, ...
     try:
         return etcd_members.read(listed.raw, health.raw, known)
     except etcd_members.Unreadable as error:
-        raise _not_observed(ssh, f"{ssh.masked(str(error))}: {_said(health)}") from error
+        raise _not_observed(ssh, f"{ssh.masked(str(error))}: {_said(health)}") from None
 
 
 def etcdctl(ssh: Ssh, arguments: Sequence[str], timeout: float = _SECONDS) -> Output:

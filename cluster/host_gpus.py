@@ -72,15 +72,9 @@ def _listing(ssh: Ssh, checks: ChecksSettings) -> Listing | None:
     except Failed as error:
         # One that waits for a broken GPU for ever is an answer, too.
         return Listing(failure=error.message)
-    if output.exit_code == _NOT_FOUND and _NOT_LOADED not in output.stderr:
+    if output.exit_code == _NOT_FOUND and _NOT_LOADED not in output.raw_errors:
         return None
-    found = nvidia_smi.parse(output.exit_code, output.raw, output.stderr)
-    return replace(
-        found,
-        unreadable=tuple(ssh.masked(one) for one in found.unreadable),
-        failure=ssh.masked(found.failure),
-        remark=ssh.masked(found.remark),
-    )
+    return nvidia_smi.parse(output.exit_code, output.raw, output.raw_errors, ssh.masked)
 
 
 def _log(ssh: Ssh, checks: ChecksSettings) -> KernelLog | None:

@@ -9,7 +9,7 @@ Source: https://docs.nvidia.com/deploy/nvidia-smi/index.html (options, exit code
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -60,8 +60,12 @@ class Listing:
     remark: str = ""
 
 
-def parse(exit_code: int, stdout: str, stderr: str = "") -> Listing:
-    """Read what it printed for :data:`QUERY`."""
+def parse(exit_code: int, stdout: str, stderr: str = "", shown: Callable[[str], str] = str) -> Listing:
+    """Read what it printed for :data:`QUERY`.
+
+    Args:
+        shown: masks what a person is to see of it, before it is cut.
+    """
     devices: list[Device] = []
     others: list[str] = []
     for line in (*stdout.splitlines(), *stderr.splitlines()):
@@ -69,18 +73,19 @@ def parse(exit_code: int, stdout: str, stderr: str = "") -> Listing:
         if row is not None:
             found = row.groupdict(default="")
             devices.append(
-                Device(index=int(row["index"]), uuid=row["uuid"], pci=row["pci"], name=found["name"].strip())
+                Device(index=int(row["index"]), uuid=row["uuid"], pci=row["pci"], name=shown(found["name"].strip()))
             )
         elif line.strip():
-            others.append(" ".join(line.split())[:_LONGEST])
-    unreadable = tuple(one for one in others if _UNREADABLE.search(one))
-    said = " ".join(others)[:_LONGEST]
-    excused = bool(unreadable) or bool(_NONE.search(said))
+            others.append(" ".join(line.split()))
+    unreadable = tuple(shown(one)[:_LONGEST] for one in others if _UNREADABLE.search(one))
+    whole = " ".join(others)
+    said = shown(whole)[:_LONGEST]
+    excused = bool(unreadable) or bool(_NONE.search(whole))
     # Ended with 0 and without a line, it was some other program.
     failed = not excused and (exit_code not in _OF_USE or not devices)
     failure = (said or f"it printed nothing, and exited with {exit_code}") if failed else ""
     remark = "" if failed else said
-    return Listing(tuple(devices), unreadable, failure, failed and bool(_MISMATCH.search(said)), remark)
+    return Listing(tuple(devices), unreadable, failure, failed and bool(_MISMATCH.search(whole)), remark)
 
 
 def lost(before: Iterable[Device], now: Iterable[Device]) -> list[Device]:

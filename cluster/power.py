@@ -133,15 +133,17 @@ class _ByCommand:
         except DowntimeError as error:
             return PowerStatus("unknown", self.masker.mask(error.message))
         if ended.code != 0:
-            return PowerStatus("unknown", self.masker.mask(f"the status command {ended.how}: {ended.said}"))
+            return PowerStatus("unknown", f"the status command {ended.how}: {self._shown(ended.said)}")
         word = ended.stdout.strip()
         if word == "on":
             return PowerStatus("on")
         if word == "off":
             return PowerStatus("off")
-        return PowerStatus(
-            "unknown", self.masker.mask(f"the status command printed {word[:200]!r}, neither on nor off")
-        )
+        return PowerStatus("unknown", f"the status command printed {self._shown(word, 200)!r}, neither on nor off")
+
+    def _shown(self, text: str, most: int = 500) -> str:
+        # Masked before it is cut: of half a secret nobody would know that it is one.
+        return self.masker.mask(text)[:most]
 
     def _act(self, action: str, argv: Sequence[str] | None, host: Host) -> None:
         if argv is None:
@@ -154,7 +156,7 @@ class _ByCommand:
         if ended.code != 0:
             raise Failed(
                 "power-command-failed",
-                self.masker.mask(f"The command to power {action} {host.node} {ended.how}: {ended.said}"),
+                f"The command to power {action} {host.node} {ended.how}: {self._shown(ended.said)}",
                 f"See why it failed, look at the machine, then run 'downtime resume {host.node}'.",
             )
 
@@ -171,7 +173,7 @@ class _Ended:
 
     @property
     def said(self) -> str:
-        return " ".join((self.stderr.strip() or self.stdout.strip() or "it printed nothing").split())[:500]
+        return " ".join((self.stderr.strip() or self.stdout.strip() or "it printed nothing").split())
 
 
 def _argv(template: Sequence[str], host: Host) -> list[str]:

@@ -58,14 +58,15 @@ _SUDO: dict[sudoing.Refusal, tuple[str, str]] = {
 class Output:
     """What a command left: masked, and cut after 256 Ki characters each.
 
-    ``raw`` is ``stdout`` without masks, for what decides: a secret as short as "abc" is part of many an id. It is never
-    shown; what of it is shown has passed ``Ssh.masked``.
+    ``raw`` and ``raw_errors`` are the same without masks, for what decides: a secret as short as "abc" is part of many
+    an id. Of their texts a person sees what has passed ``Ssh.masked``; ids and versions that match their form, as is.
     """
 
     exit_code: int
     stdout: str
     stderr: str
     raw: str = field(repr=False)
+    raw_errors: str = field(repr=False)
 
 
 class Ssh:
@@ -147,7 +148,9 @@ class Ssh:
         ended = self._as_root(argv, timeout, stdin) if sudo else self._execute(argv, timeout, stdin)
         if ended.exit_code == -1 and not ended.alive:
             raise self._lost()
-        output = Output(ended.exit_code, self._masker.mask(ended.stdout), self._masker.mask(ended.stderr), ended.stdout)
+        output = Output(
+            ended.exit_code, self.masked(ended.stdout), self.masked(ended.stderr), ended.stdout, ended.stderr
+        )
         if check and output.exit_code != 0:
             said = " ".join((output.stderr.strip() or output.stdout.strip() or "it printed nothing").split())[:500]
             raise Failed(
@@ -173,7 +176,7 @@ class Ssh:
         if ended.exit_code == -1 and not ended.alive:
             raise self._lost()
         if ended.exit_code != 0:
-            said = self._masker.mask(" ".join(ended.stderr.split())[:500]) or "it printed no error"
+            said = " ".join(self.masked(ended.stderr).split())[:500] or "it printed no error"
             raise Failed(
                 "remote-command-failed",
                 f"{self._shown(argv)} on {self.host} {_how(ended.exit_code)}: {said}",
@@ -240,7 +243,7 @@ class Ssh:
                 "Look at the machine and the node, then plan again.",
             )
         if ended.exit_code != 0:
-            said = self._masker.mask(" ".join(ended.stderr.split())[:500])
+            said = " ".join(self.masked(ended.stderr).split())[:500]
             raise Failed(
                 "power-off-refused",
                 f"{self.host} did not accept 'systemctl poweroff' ({_how(ended.exit_code)}): {said}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cluster import runai_api, suspending, suspensions
 from cluster.downtime import Downtime
@@ -31,9 +31,10 @@ def require(downtime: Downtime) -> None:
 
 
 def unsettled_until(downtime: Downtime) -> datetime | None:
-    """When it is known of every suspension whether Run:ai carries it out; None: it is."""
+    """When it is known of the next suspension whether Run:ai carries it out; None: it is of all."""
     intended = [one for one in suspensions.left(downtime.record) if one.state == "intended"]
-    return max((suspending.settled_at(downtime, one) for one in intended), default=None)
+    ends = [suspending.settled_at(downtime, one) for one in intended]
+    return min((one for one in ends if one > datetime.now(UTC)), default=max(ends, default=None))
 
 
 def settle(downtime: Downtime) -> None:

@@ -38,25 +38,25 @@ def see_unmounted(downtime: Downtime, left: Iterable[Object]) -> str:
     """Wait until no volume that needs a plugin which goes is in use on the node, or the time is up.
 
     Args:
-        left: the pods that are still there. What they use stays mounted, and is not waited for.
+        left: the pods that are still there.
 
     Returns:
         what was seen, as the end of a sentence; empty: no plugin goes with the taint.
 
     Raises:
         LockLost: somebody else goes on with this downtime.
+        Blocked: the node is gone.
     """
     if not downtime.record.found.csi:
         return ""
     here = list(left)
     stay = sorted(pod_.full_name(pod) for pod in here if claims_of(pod) and not pod_.is_finished(pod))
-    if stay:
-        return f"; volumes are in use by what stays ({', '.join(stay[:5])}), and were not waited for"
     told: set[str] = set()
 
     def judge(now: dict[str, Object]) -> bool | None:
         downtime.lock.check()
-        names = needed(next(iter(now.values()), {"metadata": {}}), here)
+        found = next(iter(now.values()), None)
+        names = needed(downtime.see_node() if found is None else found, here)
         if names and names != told:
             told.clear()
             told.update(names)
@@ -67,9 +67,12 @@ def see_unmounted(downtime: Downtime, left: Iterable[Object]) -> str:
     fields = f"metadata.name={downtime.node}"
     if until(downtime.api, nodes.NODES, judge, seconds, fields=fields) is not None:
         return "; no volume that needs a node plugin is in use any more"
+    why = "'journalctl -u kubelet' on the machine says why they are not unmounted"
+    if stay:
+        why = f"some may be of pods that stay ({', '.join(stay[:5])}); of others {why}"
     text = (
-        f"volumes of pods that are gone are still in use after {seconds / 60:.1f} min ({', '.join(sorted(told)[:5])}), "
-        "and are not waited for any longer: 'journalctl -u kubelet' on the machine says why they are not unmounted"
+        f"volumes are still in use after {seconds / 60:.1f} min ({', '.join(sorted(told)[:5])}), and are not waited "
+        f"for any longer: {why}"
     )
     downtime.say(_STEP, text)
     return f"; {text}"

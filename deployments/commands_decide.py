@@ -15,6 +15,7 @@ from deployments.interruption import orderly
 
 if TYPE_CHECKING:
     from cluster.downtime import Downtime
+    from cluster.errors import Misused
     from cluster.record import Record
 
 WhoOption = Annotated[str, typer.Option(metavar="NAME", help="Who decided; else the user of this machine.")]
@@ -71,7 +72,6 @@ def decide(
         from cluster import coming_back, etcd_consent, proven_off
         from cluster import dead_kubelet as dead_kubelets
         from cluster import downtime as downtimes
-        from cluster.errors import Misused
         from cluster.names import node_name
         from deployments.commands_going_on import require_downtime
         from deployments.sessions import open_right_session
@@ -81,14 +81,7 @@ def decide(
         each = _named(evict, wait, suspend)
         chosen = interactive is not None or each or dead_kubelet is not None or keep_designation
         if not chosen and not any(one.strip() for one in typed):
-            raise Misused(
-                "nothing-decided",
-                "Nothing was decided",
-                "Give --interactive evict (or refuse), --evict, --wait or --suspend NS/NAME, "
-                '--allow-tolerating "reason", --accept-outage NODE, '
-                "--accept-lost-tolerance NODE, --keep-designation, --confirm-off NODE, --accept-flapping NODE, or "
-                "--dead-kubelet restart (or leave, or shut-down).",
-            )
+            raise _nothing_decided()
         end.about(node)
         session = open_right_session(config)
         end.about(node, lambda: session.standing(node))
@@ -111,6 +104,19 @@ def decide(
                 coming_back.accept_flapping(downtime, accept_flapping, person)
                 decided["accept"] = [*decided.get("accept", []), downtime.node]
         _show(downtime.record, decided, interactive, output)
+
+
+def _nothing_decided() -> Misused:
+    from cluster.errors import Misused
+
+    return Misused(
+        "nothing-decided",
+        "Nothing was decided",
+        "Give --interactive evict (or refuse), --evict, --wait or --suspend NS/NAME, "
+        '--allow-tolerating "reason", --accept-outage NODE, '
+        "--accept-lost-tolerance NODE, --keep-designation, --confirm-off NODE, --accept-flapping NODE, or "
+        "--dead-kubelet restart (or leave, or shut-down).",
+    )
 
 
 def _named(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -37,17 +38,24 @@ def lab_command(*arguments: str, timeout: float = UP_SECONDS) -> subprocess.Comp
     return subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=timeout, check=False)
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A control plane with master-1, system-1, system-2, and gpu-1 to gpu-3 of 8 GPUs each."""
-    made = Lab(f"cp-{os.getpid()}")
+@contextmanager
+def lab_of(name: str, *arguments: str) -> Iterator[Lab]:
+    """A lab without hosts, as long as it is needed."""
+    made = Lab(name)
     try:
-        result = lab_command("up", "--no-hosts", "--name", made.name)
+        result = lab_command("up", "--no-hosts", *arguments, "--name", name)
         assert result.returncode == 0, result.stderr
         yield made
     finally:
-        removed = lab_command("down", "--name", made.name, timeout=120)
+        removed = lab_command("down", "--name", name, timeout=120)
         assert removed.returncode == 0, removed.stderr
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A control plane with master-1, system-1, system-2, and gpu-1 to gpu-3 of 8 GPUs each."""
+    with lab_of(f"cp-{os.getpid()}") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -101,11 +109,5 @@ def relay() -> Iterator[Relay]:
 @pytest.fixture(scope="session")
 def three() -> Iterator[Masters]:
     """A lab of its own: the members of etcd are all its control-plane nodes."""
-    lab = Lab(f"cpm-{os.getpid()}")
-    try:
-        made = lab_command("up", "--no-hosts", "--control-planes", "3", "--simulated", "1", "--name", lab.name)
-        assert made.returncode == 0, made.stderr
-        yield Masters(lab, Api(lab.kubeconfig))
-    finally:
-        removed = lab_command("down", "--name", lab.name, timeout=120)
-        assert removed.returncode == 0, removed.stderr
+    with lab_of(f"cpm-{os.getpid()}", "--control-planes", "3", "--simulated", "1") as made:
+        yield Masters(made, Api(made.kubeconfig))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster import approving
 from cluster.errors import Blocked, Waiting
 from cluster.question import Answer, Question
 from lab.api import Api
@@ -68,9 +70,28 @@ def test_suspension_that_run_ai_refuses_leaves_the_work_undecided_and_evicts_not
         until(lambda: ground.pods().get("parked-0") == "Running", seconds=30, what="it is not resumed")
 
 
-def test_what_its_owner_stops_after_a_suspension_that_came_to_nothing_is_not_resumed(ground: Ground, lab: Lab) -> None:
+@pytest.fixture(params=["in a process", "served"])
+def left(request: pytest.FixtureRequest, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+    """What stands of suspensions whenever a served run would end its process; here it goes on, to be seen again."""
+    seen: list[list[str]] = []
+    if request.param != "served":
+        yield seen
+        return
+    monkeypatch.setattr(approving, "_WATCHED_SECONDS", 0.5)
+    token = approving.COME_BACK.set(lambda _: seen.append(changes_of(ground)))
+    yield seen
+    approving.COME_BACK.reset(token)
+    assert all(one == ["undone"] for one in seen), "it left before it was known what became of the suspension"
+
+
+def test_what_its_owner_stops_after_a_suspension_that_came_to_nothing_is_not_resumed(
+    ground: Ground,
+    lab: Lab,
+    left: list[list[str]],
+) -> None:
     notebook = ground.notebook("mine")
     asked: list[Question] = []
+    served = approving.COME_BACK.get() is not None
     with suspending_there.running(lab) as rest:
         settings = rest.settings(ground.settings(), stop_minutes=0.1)
 
@@ -81,6 +102,7 @@ def test_what_its_owner_stops_after_a_suspension_that_came_to_nothing_is_not_res
 
         def owner() -> None:
             until(lambda: changes_of(ground) == ["undone"], seconds=90, what="it is not settled")
+            until(lambda: left or not served, seconds=30, what="the run does not leave once it is settled")
             rest.call("POST", f"workspaces/{notebook['metadata']['uid']}/suspend")
 
         with rest.fault("forgets"):

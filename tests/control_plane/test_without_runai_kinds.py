@@ -19,7 +19,7 @@ from lab.patience import until
 from lab.runai import objects
 from lab.runai.workloads import Work, bare_pod, interactive, training
 from tests.control_plane import driving
-from tests.control_plane.conftest import UP_SECONDS, lab_command
+from tests.control_plane.conftest import UP_SECONDS, lab_of
 from tests.control_plane.driving import UNATTENDED
 from tests.control_plane.protocol_settings import settings_of
 from tests.control_plane.protocol_states import untouched
@@ -34,15 +34,8 @@ ORPHAN = {"apiVersion": "run.ai/v2alpha1", "kind": "InteractiveWorkload", "name"
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Lab]:
-    made = Lab(f"cp-{os.getpid()}-bare")
-    size = ("--systems", "2", "--simulated", "1")
-    try:
-        result = lab_command("up", "--no-hosts", "--no-runai-kinds", *size, "--name", made.name)
-        assert result.returncode == 0, result.stderr
+    with lab_of(f"cp-{os.getpid()}-bare", "--no-runai-kinds", "--systems", "2", "--simulated", "1") as made:
         yield made
-    finally:
-        removed = lab_command("down", "--name", made.name, timeout=120)
-        assert removed.returncode == 0, removed.stderr
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster import nvidia_smi
+from cluster.masking import Masker
 from cluster.nvidia_smi import Device, lost, parse, place
 
 TWO = """\
@@ -44,9 +45,20 @@ def test_a_corrupted_inforom_is_a_remark_below_a_whole_listing() -> None:
 
 @pytest.mark.parametrize("where", ["stdout", "stderr"])
 def test_another_version_of_the_library_is_recognised(where: str) -> None:
-    found = parse(18, **{"stdout": "", where: MISMATCH})
+    streams = {"stdout": "", "stderr": "", where: MISMATCH}
+    found = parse(18, streams["stdout"], streams["stderr"])
     assert found.mismatch
     assert found.failure == " ".join(MISMATCH.split())
+
+
+def test_a_secret_is_masked_before_a_text_is_cut_and_never_decides() -> None:
+    masker = Masker()
+    masker.register("hunter2-very-secret")
+    masker.register("mismatch")
+    long = "x" * 290 + " hunter2-very-secret"
+    assert "hunter2" not in parse(1, "", f"{long}\n", masker.mask).failure
+    assert parse(18, MISMATCH, "", masker.mask).mismatch
+    assert "mismatch" not in parse(18, MISMATCH, "", masker.mask).failure
 
 
 def test_a_failure_is_passed_on_in_its_own_words() -> None:
