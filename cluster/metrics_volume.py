@@ -136,7 +136,8 @@ def declared(settings: MetricsSettings) -> External:
     try:
         taken = datetime.fromisoformat(ended.stdout.strip())
     except ValueError:
-        raise _no_declaration(settings.taken, f"printed {ended.stdout.strip()[:60]!r}, which is no time") from None
+        printed = MASKER.mask(ended.stdout.strip())[:60]
+        raise _no_declaration(settings.taken, f"printed {printed!r}, which is no time") from None
     if taken.tzinfo is None:
         raise _no_declaration(settings.taken, "printed a time without a time zone")
     return External(where=settings.where, taken=taken)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from cluster.reach import MASKER
+
 # What a program says of an error is at the end; the rest may be megabytes of warnings.
 STDERR_BYTES = 8192
 
@@ -28,8 +30,8 @@ class Ended:
 
     @property
     def summary(self) -> str:
-        """What it said in one line, for a message."""
-        return " ".join(self.said.split())[-500:] or "it said nothing"
+        """What it said in one line, for a message: masked, as half a secret would not be known for one."""
+        return " ".join(MASKER.mask(self.said).split())[-500:] or "it said nothing"
 
 
 @dataclass(frozen=True)
