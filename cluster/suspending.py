@@ -237,11 +237,13 @@ def _ask(downtime: Downtime, rest: RunaiApi, one: _Found, who: str) -> Suspended
 
 
 def _after_refusal(downtime: Downtime, rest: RunaiApi, one: _Found, error: RunaiError) -> None:
-    """A request that was sent twice, since the answer to the first was lost, may be refused the second time."""
+    """A request that was sent twice, since the answer to the first was lost, may be refused the second time; and so
+    may be one for what was deleted since it was looked at, whose pods are still to be seen gone.
+    """
     if not error.certain:
         raise error
     now = rest.workload(one.rest.id)
-    if now is not None and now.phase in (STOPPED, STOPPING):
+    if now is None or now.phase in (STOPPED, STOPPING):
         return
     _write(downtime, one.wanted.key, one.value, "undone", f"{one.wanted.key} was not suspended: {error.message}")
     raise error

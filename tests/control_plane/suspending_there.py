@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,16 @@ class RestApi:
 
     def phase(self, id_: str) -> str:
         return str(self.call("GET", id_)["phase"])
+
+    def knows(self, id_: str) -> bool:
+        """Whether there is such a workload."""
+        try:
+            self.call("GET", id_)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
 
     def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> JSON:
         headers = {"Content-Type": "application/json", **headers}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cluster.errors import DowntimeError, Failed, Waiting
 from cluster.options import PlannedOptions
 from cluster.plan import Workload
 from cluster.record import Record
+from cluster.runai_api import RunaiApi
 from lab.api import Api
 from lab.layout import Lab
 from lab.patience import until
@@ -233,28 +233,34 @@ def test_suspension_that_is_accepted_and_never_done_is_an_error_and_nothing_is_e
     assert untouched(lab_api, node)
 
 
+@pytest.mark.parametrize("accepted", [True, False], ids=["once it is accepted", "before it is asked for"])
 def test_what_is_deleted_while_it_is_to_be_suspended_is_not_said_to_be_suspended(
-    lab_api: Api, rest: RestApi, settings: Settings, node: str, make: Make
+    accepted: bool,
+    lab_api: Api,
+    rest: RestApi,
+    settings: Settings,
+    node: str,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make(interactive("ending", work(node)))
+    id_ = make(interactive("ending", work(node)))
     told: list[suspending.Suspended] = []
+    ask = RunaiApi.suspend
 
     def suspends(downtime: Downtime, workloads: dict[str, Workload]) -> None:
         told.extend(suspending.suspend(downtime, workloads.values(), WHO))
 
-    def delete_once_it_is_asked_for() -> None:
-        until(asked, seconds=30, what="nothing is intended")
+    def ask_and_delete(self: RunaiApi, *asked: Any) -> None:
+        if accepted:
+            ask(self, *asked)
         lab_api.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/ending", propagationPolicy="Background")
+        if not accepted:
+            until(lambda: not rest.knows(id_), seconds=30, what="it is known although it was deleted")
+            ask(self, *asked)
 
-    def asked() -> bool:
-        found = record_of(lab_api, node) or {"changes": []}
-        return any(one["what"].startswith("suspended ") for one in found["changes"])
-
-    with rest.fault("forgets"), ThreadPoolExecutor(1) as beside:
-        deleted = beside.submit(delete_once_it_is_asked_for)
-        with pytest.raises(Waiting):
-            through(settings, node, suspends, HOLDING)
-    deleted.result()
+    monkeypatch.setattr(RunaiApi, "suspend", ask_and_delete)
+    with rest.fault("forgets"), pytest.raises(Waiting):
+        through(settings, node, suspends, HOLDING)
     assert [one.how for one in told] == ["over"]
     record = driving.abort(settings, node)
     assert set(changes(record).values()) == {"undone"}
