@@ -31,7 +31,8 @@ def test_name_of_a_node_that_is_removed_is_typed_below_what_is_lost(
     assert "was not confirmed by its name. Nothing was changed." in text
     assert not traces(lab_api, node)
 
-    code, text = at_a_terminal(lab, tmp_path, ("run", "remove", node, *WORDS), (("Node: ", node),))
+    soon = {"DOWNTIME_REMOVAL__AWAY_SECONDS": "2"}
+    code, text = at_a_terminal(lab, tmp_path, ("run", "remove", node, *WORDS), (("Node: ", node),), **soon)
     assert code == 0, text
     assert "Go on?" not in text
     assert not there(lab_api, node)

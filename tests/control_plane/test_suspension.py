@@ -227,7 +227,7 @@ def test_suspension_that_is_accepted_and_never_done_is_an_error_and_nothing_is_e
     assert "pods stays-0 still on" in failed.value.message
     assert failed.value.changed[1].endswith("(intended)")
     assert running(lab_api, node) == ["stays-0"]
-    record = driving.abort(settings, node)
+    record = driving.abort(hasty, node)
     assert set(changes(record).values()) == {"undone"}
     assert any("it was not suspended after all" in one.text for one in record.timeline)
     assert untouched(lab_api, node)
